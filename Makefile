@@ -1,0 +1,35 @@
+# Everything that a contributor needs. PYTHON chooses the interpreter of a new .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench docs clean
+
+$(READY): requirements-dev.txt pyproject.toml src/rowferry/version.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: $(READY)  ## 28,000 real airports into a local API, three ways
+	$(BIN)/python examples/demo.py
+
+test: $(READY)  ## all tests; a server that is missing is a skip that says so
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(READY)  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## the figures of docs/performance.md (about 25 minutes; nginx and wrk where there are)
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+docs: $(READY)  ## the figures of the last benchmark as a page
+	$(BIN)/python benchmarks/report.py benchmarks/published.json > docs/performance.md
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +

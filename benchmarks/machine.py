@@ -1,0 +1,64 @@
+"""Where and with what the benchmarks ran."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = (
+    "rowferry",
+    "aiohttp",
+    "requests",
+    "orjson",
+    "uvloop",
+    "httptools",
+    "msgspec",
+    "psycopg",
+)
+PROGRAMS = {"nginx": ["nginx", "-v"], "wrk": ["wrk", "-v"]}
+
+
+def describe(postgresql: str) -> dict[str, object]:
+    """Give the date, the machine, and the versions, with that of the server *postgresql*."""
+    return {
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "cpu": _line("/proc/cpuinfo", r"model name\s*: (.+)"),
+            "cores": len(os.sched_getaffinity(0)),
+            "memory_gib": round(int(_line("/proc/meminfo", r"MemTotal:\s+(\d+)")) / 2**20),
+            "load_before": os.getloadavg()[0],
+        },
+        "versions": {
+            "Python": platform.python_version(),
+            "PostgreSQL": postgresql,
+            **{name: _program(command) for name, command in PROGRAMS.items()},
+            **{name: _package(name) for name in PACKAGES},
+        },
+    }
+
+
+def _line(file: str, pattern: str) -> str:
+    found = re.search(pattern, Path(file).read_text())
+    return found[1] if found else "0"
+
+
+def _program(command: list[str]) -> str | None:
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    found = re.search(r"\d+\.\d+\.\d+", done.stdout + done.stderr)
+    return found[0] if found else None
+
+
+def _package(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,27 @@
+"""rowferry: `copy_to_api`, as a user calls it."""
+
+from __future__ import annotations
+
+import psycopg
+from measure import Job, job, measure
+
+import rowferry as etl
+
+
+def transfer(job: Job) -> int:
+    """Copy the rows; give how many were delivered."""
+    with psycopg.connect(job.dsn) as conn:
+        return etl.copy_to_api(job.query, conn, api(job)).delivered
+
+
+def api(job: Job) -> etl.Api:
+    """Describe the API."""
+    limits = etl.Limits(max_in_flight=job.in_flight, concurrency=job.in_flight)
+    if job.batch == 1:
+        return etl.Api(job.url, limits=limits)
+    return etl.Api(job.url, body_format="ndjson", batch_size=job.batch, limits=limits)
+
+
+if __name__ == "__main__":
+    this = job()
+    measure(lambda: transfer(this))

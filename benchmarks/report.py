@@ -1,0 +1,153 @@
+"""
+Render the results of the benchmarks as markdown.
+
+python benchmarks/report.py benchmarks/results/latest.json > page.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HEAD = (
+    *("", "rows", "rows/s: min", "median", "max", "of the best peer", "of the limit"),
+    *("client CPU, µs a row", "peak RSS, MiB"),
+)
+NOTHING = "-"
+
+Run = dict[str, Any]
+
+
+def main() -> None:
+    """Print the page of the file named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="JSON that run.py wrote")
+    print(render(json.loads(parser.parse_args().results.read_text())), end="")
+
+
+def render(results: dict[str, Any]) -> str:
+    """Give the whole page: where it ran, a table a scenario, what is left to say."""
+    parts = [_setting(results), *map(_scenario, results["scenarios"])]
+    if "start_up" in results:
+        parts.append(_start_up(results["start_up"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def failures(results: dict[str, Any]) -> list[str]:
+    """Give a line for each run that failed or was miscounted."""
+    return [
+        f"{scenario['name']}: {line}"
+        for scenario in results["scenarios"]
+        for line in _failures(scenario)
+    ]
+
+
+def rate(run: Run) -> float:
+    """Give the rows a second of a run."""
+    return run["rows"] / run["seconds"]
+
+
+def _setting(results: dict[str, Any]) -> str:
+    machine, versions = results["machine"], results["versions"]
+    rounds = results["rounds"]
+    return (
+        f"Measured {results['date'][:10]} on {machine['cores']} cores ({machine['cpu']}), "
+        f"{machine['memory_gib']} GiB, {machine['system']}, in {rounds} "
+        f"round{'s' if rounds > 1 else ''} taken in turns; "
+        + ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+        + ". CPU and memory are the client's alone, and medians."
+    )
+
+
+def _scenario(scenario: dict[str, Any]) -> str:
+    """Give the heading, the table and the remarks of a scenario."""
+    good = [run for run in scenario["runs"] if not run["failure"]]
+    parts = [f"### {scenario['name']}: {scenario['shows']}"]
+    if good:
+        parts.append(_table([HEAD, *_rows(good)]))
+    parts += [f"Skipped: {reason}." for reason in scenario["skipped"]]
+    parts += [f"Failed: {line}." for line in _failures(scenario)]
+    if scenario["ideal"]:
+        parts.append(f"The ideal with 64 in flight: {scenario['ideal']:,.0f} rows/s.")
+    if scenario["name"].startswith("memory") and good:
+        parts.append(_growth(good))
+    return "\n\n".join(parts)
+
+
+def _failures(scenario: dict[str, Any]) -> list[str]:
+    return [
+        f"{run['peer']}, round {run['round']}: {run['failure']}"
+        for run in scenario["runs"]
+        if run["failure"]
+    ]
+
+
+def _rows(runs: list[Run]) -> list[tuple[str, ...]]:
+    """Give the cells of each peer, in the order of the first round."""
+    peers: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: run["round"]):
+        peers.setdefault(run["peer"], []).append(run)
+    best, limit = (
+        max((_median_rate(each) for each in peers.values() if each[0]["kind"] == kind), default=0)
+        for kind in ("peer", "limit")
+    )
+    return [_cells(name, each, best, limit) for name, each in peers.items()]
+
+
+def _cells(name: str, runs: list[Run], best: float, limit: float) -> tuple[str, ...]:
+    rates, middle = [rate(run) for run in runs], _median_rate(runs)
+    memory = [run["rss_mib"] for run in runs if run["rss_mib"]]
+    return (
+        name,
+        f"{round(median(run['rows'] for run in runs)):,}",
+        *(f"{number:,.0f}" for number in (min(rates), middle, max(rates))),
+        f"{middle / best:.2f} x" if best else NOTHING,
+        f"{middle / limit:.1%}" if limit else NOTHING,
+        f"{median(run['cpu'] / run['rows'] for run in runs) * 1e6:,.1f}",
+        f"{median(memory):.1f}" if memory else NOTHING,
+    )
+
+
+def _median_rate(runs: list[Run]) -> float:
+    return median(map(rate, runs))
+
+
+def _growth(runs: list[Run]) -> str:
+    """Compare the memory of the runs with most rows and with fewest."""
+    sizes = sorted({run["rows"] for run in runs})
+    few, many = (
+        median(run["rss_mib"] for run in runs if run["rows"] == size)
+        for size in (sizes[0], sizes[-1])
+    )
+    return f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[0]:,}: {many / few:.3f}."
+
+
+def _start_up(measured: dict[str, Any]) -> str:
+    """Tell what the import costs."""
+    if "skipped" in measured:
+        return f"### import\n\nSkipped: {measured['skipped']}."
+    return (
+        f"### import\n\n`import rowferry` takes {measured['milliseconds']:.0f} ms more than "
+        f"`pass` (median of {len(measured['turns'])} pairs, interpreter start subtracted)."
+    )
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """Lay out a markdown table whose columns line up as text, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = [f"{'-' * (width - 1)}:" for width in widths]
+    rule[0] = "-" * widths[0]
+    lines = [rows[0], tuple(rule), *rows[1:]]
+    return "\n".join(f"| {' | '.join(_padded(line, widths))} |" for line in lines)
+
+
+def _padded(cells: tuple[str, ...], widths: list[int]) -> list[str]:
+    first, *rest = zip(cells, widths, strict=True)
+    return [f"{first[0]:{first[1]}}", *(f"{cell:>{width}}" for cell, width in rest)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The scenarios: an API, the peers that fill it, and how many rows each does."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+Kind = Literal["ours", "peer", "limit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """
+    One line of a table.
+
+    Attributes:
+        script: file in `peers/`.
+        kind: "limit" is what no transfer can be faster than.
+        rows: of the table; a slow peer does fewer, since a rate is what is compared.
+        seconds: instead of `rows`, for what has no end of its own.
+        in_flight: requests at a time.
+        needs: module or program without which the peer is skipped.
+        surplus: how many more records than it counts the API may get; None when it sends none.
+    """
+
+    name: str
+    script: str
+    kind: Kind = "peer"
+    rows: int = 0
+    seconds: int = 0
+    in_flight: int = 64
+    needs: str
+    surplus: int | None = 0
+
+    def missing(self) -> str | None:
+        """Name what has to be installed first, if anything."""
+        there = importlib.util.find_spec(self.needs) or shutil.which(self.needs)
+        return None if there else f"{self.name} needs {self.needs}"
+
+    def scaled(self, factor: float) -> Peer:
+        """Do *factor* times as much."""
+        rows = max(64, round(self.rows * factor)) if self.rows else 0
+        seconds = max(1, round(self.seconds * factor)) if self.seconds else 0
+        return replace(self, rows=rows, seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """
+    One table.
+
+    Attributes:
+        name: as asked for on the command line, up to the first blank.
+        shows: what is measured, in a sentence.
+        api: starts the API.
+        batch: records a request.
+        ideal: rows a second that 64 requests in flight allow; None where nothing waits.
+    """
+
+    name: str
+    shows: str
+    api: Callable[[], AbstractContextManager[servers.CountingApi]]
+    batch: int = 1
+    ideal: float | None = None
+    peers: tuple[Peer, ...]
+
+    def scaled(self, factor: float) -> Scenario:
+        """Let every peer do *factor* times as much."""
+        return replace(self, peers=tuple(peer.scaled(factor) for peer in self.peers))
+
+
+rowferry = partial(
+    Peer, name="rowferry, 64 in flight", script="ours.py", kind="ours", needs="rowferry"
+)
+handwritten = partial(
+    Peer, name="hand-written aiohttp, 64 in flight", script="handwritten.py", needs="aiohttp"
+)
+recipe = partial(
+    Peer,
+    name="ETLHelper's recipe, 100 in flight",
+    script="recipe.py",
+    in_flight=100,
+    needs="aiohttp",
+)
+recipe_64 = partial(recipe, name="ETLHelper's recipe, 64 in flight", in_flight=64)
+one_by_one = partial(
+    Peer,
+    name="Requests, one after another",
+    script="requests_sequential.py",
+    in_flight=1,
+    needs="requests",
+)
+wrk = partial(Peer, name="limit: wrk", script="wrk.py", kind="limit", needs="wrk", surplus=64)
+copy_out = partial(
+    Peer, name="limit: COPY", script="copy_out.py", kind="limit", needs="psycopg", surplus=None
+)
+
+steady = partial(servers.own_api, delay=0.020)
+jittery = partial(servers.own_api, delay=0.010, slow_share=0.005)
+
+TENTH, ALL = "rowferry, a tenth of the rows", "rowferry, all rows"
+
+SCENARIOS = (
+    Scenario(
+        name="S1",
+        shows="one POST a row to an API that takes 20 ms: overlap",
+        api=steady,
+        ideal=64 / 0.020,
+        peers=(
+            rowferry(rows=100_000),
+            handwritten(rows=100_000),
+            recipe(rows=30_000),
+            recipe_64(rows=30_000),
+            one_by_one(rows=300),
+            wrk(seconds=10),
+        ),
+    ),
+    Scenario(
+        name="S2",
+        shows="one POST a row to nginx, which answers at once: the cost of a request",
+        api=servers.nginx,
+        peers=(
+            rowferry(rows=300_000),
+            handwritten(rows=100_000),
+            recipe(rows=50_000),
+            recipe_64(rows=50_000),
+            one_by_one(rows=2_000),
+            wrk(seconds=5),
+        ),
+    ),
+    Scenario(
+        name="S3",
+        shows="500 records a POST, NDJSON, answered at once: the cost of a record",
+        api=servers.own_api,
+        batch=500,
+        peers=(
+            rowferry(rows=1_000_000),
+            handwritten(rows=1_000_000),
+            copy_out(rows=1_000_000),
+        ),
+    ),
+    Scenario(
+        name="S4",
+        shows="one POST a row to an API that takes 10 ms, and 1 s for 0.5 % of them: no barriers",
+        api=jittery,
+        ideal=64 / (0.995 * 0.010 + 0.005 * 1.0),
+        peers=(
+            rowferry(rows=200_000),
+            handwritten(rows=200_000),
+            recipe(rows=40_000),
+            recipe_64(rows=40_000),
+            one_by_one(rows=600),
+            wrk(seconds=20),
+        ),
+    ),
+    Scenario(
+        name="S5",
+        shows="S3 from an API that takes 20 ms: batches in flight together",
+        api=steady,
+        batch=500,
+        peers=(
+            rowferry(rows=1_000_000),
+            handwritten(rows=1_000_000),
+        ),
+    ),
+    Scenario(
+        name="memory S2",
+        shows="peak memory against the number of rows, one POST a row",
+        api=servers.nginx,
+        peers=(rowferry(name=TENTH, rows=100_000), rowferry(name=ALL, rows=1_000_000)),
+    ),
+    Scenario(
+        name="memory S3",
+        shows="peak memory against the number of rows, 500 records a POST",
+        api=servers.own_api,
+        batch=500,
+        peers=(rowferry(name=TENTH, rows=100_000), rowferry(name=ALL, rows=1_000_000)),
+    ),
+)

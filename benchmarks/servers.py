@@ -1,0 +1,248 @@
+"""The servers of the benchmarks: private, on loopback, gone when the benchmark is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+
+TABLE = """
+create unlogged table item as
+select n::bigint as id,
+       'C' || lpad(to_hex((n * 2654435761) %% 4294967296), 8, '0') as code,
+       'Sample ' || md5(n::text) as description,
+       (n * 7919 %% 1000000 / 100.0)::numeric(10, 2) as price,
+       timestamptz '2020-01-01 00:00+00' + n * interval '37 seconds' as updated,
+       n %% 3 <> 0 as active
+from generate_series(1, %s::bigint) as n
+"""
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1d;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    location = /status {{ stub_status; }}
+    location / {{ return 201; }}
+  }}
+}}
+"""
+
+
+class MissingServerError(Exception):
+    """A server is not installed, or did not start; the message says how to get it or why."""
+
+
+class CountingApi(Protocol):
+    """An API that tells what it was sent."""
+
+    url: str
+
+    def reset(self) -> None:
+        """Count from 0."""
+
+    def counts(self) -> dict[str, int]:
+        """Give what arrived since the reset: `records`, `requests`, and what else it knows."""
+
+
+class OwnApi:
+    """The face of `api.py`."""
+
+    def __init__(self, root: str) -> None:
+        self.url = f"{root}/items"
+        self._root = root
+
+    def reset(self) -> None:
+        """Count from 0."""
+        _fetch(f"{self._root}/reset", data=b"")
+
+    def counts(self) -> dict[str, int]:
+        """Give requests, records, bytes, and requests in flight at most."""
+        return json.loads(_fetch(f"{self._root}/stats"))
+
+
+class NginxApi:
+    """nginx, which counts requests, its status page's own among them."""
+
+    def __init__(self, root: str) -> None:
+        self.url = f"{root}/items"
+        self._root = root
+        self._before = 0
+
+    def reset(self) -> None:
+        """Count from 0."""
+        self._before = self._requests()
+
+    def counts(self) -> dict[str, int]:
+        """Give the requests; each is one record."""
+        requests = self._requests() - self._before - 1  # the status request itself
+        return {"requests": requests, "records": requests}
+
+    def _requests(self) -> int:
+        """Read `accepts handled requests` from the third line of the status page."""
+        return int(_fetch(f"{self._root}/status").splitlines()[2].split()[2])
+
+
+@contextmanager
+def postgresql(rows: int) -> Iterator[str]:
+    """Start PostgreSQL with *rows* rows in the table `item`; give its URL."""
+    initdb, postgres = (_postgresql_program(name) for name in ("initdb", "postgres"))
+    user = _unprivileged()
+    with _folder(user) as folder:
+        rights = {"user": user, "group": user, "extra_groups": []} if user else {}
+        create = [initdb, "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "--no-sync"]
+        subprocess.run(
+            [*create, "-E", "UTF8", "--locale=C.UTF-8"],
+            check=True,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            **rights,
+        )
+        settings = [
+            *("fsync=off", "listen_addresses=", f"unix_socket_directories={folder}"),
+            *("shared_buffers=512MB", "autovacuum=off", "timezone=UTC"),
+        ]
+        options = [part for setting in settings for part in ("-c", setting)]
+        url = f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}"
+        with _kept([postgres, "-D", f"{folder}/data", *options], folder, user=user):
+            _wait_for(partial(_fill, url, rows), folder)
+            yield url
+
+
+@contextmanager
+def nginx() -> Iterator[NginxApi]:
+    """Start nginx with one worker that answers 201 to everything."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise MissingServerError("nginx is not installed: apt-get install nginx-light")
+    with _folder() as folder:
+        port = _free_port()
+        config = folder / "nginx.conf"
+        config.write_text(NGINX.format(folder=folder, port=port))
+        command = [program, "-c", str(config), "-e", f"{folder}/error.log", "-p", str(folder)]
+        with _kept(command, folder):
+            api = NginxApi(f"http://127.0.0.1:{port}")
+            _wait_for(api.reset, folder)
+            yield api
+
+
+@contextmanager
+def own_api(*, delay: float = 0.0, slow_share: float = 0.0) -> Iterator[OwnApi]:
+    """Start `api.py`: *delay* seconds a request, 1 s for *slow_share* of them."""
+    with _folder() as folder:
+        port = _free_port()
+        options = ["--port", str(port), "--delay", str(delay), "--slow-share", str(slow_share)]
+        with _kept([sys.executable, str(HERE / "api.py"), *options], folder):
+            api = OwnApi(f"http://127.0.0.1:{port}")
+            _wait_for(api.reset, folder)
+            yield api
+
+
+@contextmanager
+def _kept(command: list[str], folder: Path, *, user: str | None = None) -> Iterator[None]:
+    """Run *command* under a keeper, which stops it when we end, however we end."""
+    keeper = [sys.executable, str(HERE / "keeper.py"), *(("--user", user) if user else ())]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*keeper, *command],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is ours: servers leave last
+        )
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+@contextmanager
+def _folder(user: str | None = None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rf-bench-", ignore_cleanup_errors=True) as name:
+        if user:
+            shutil.chown(name, user, user)
+        yield Path(name)
+
+
+def _wait_for(attempt: Callable[[], None], folder: Path, *, seconds: float = 20.0) -> None:
+    """Repeat *attempt* until the server is there to answer it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except (OSError, psycopg.OperationalError) as error:
+            if time.monotonic() > deadline:
+                log = (folder / "log").read_text(errors="replace")[-2000:]
+                raise MissingServerError(f"server did not start: {error}\n{log}") from error
+            time.sleep(0.05)
+
+
+def _fill(url: str, rows: int) -> None:
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as conn:
+        cursor = psycopg.ClientCursor(conn)
+        cursor.execute(TABLE, (rows,))
+        cursor.execute("vacuum analyze item")
+
+
+def _postgresql_program(name: str) -> str:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    program = shutil.which(name, path=":".join([*map(str, folders), os.environ["PATH"]]))
+    if program is None:
+        raise MissingServerError(
+            f"PostgreSQL's {name} is not installed: apt-get install postgresql"
+        )
+    return program
+
+
+def _version(folder: Path) -> int:
+    return int(folder.parent.name)
+
+
+def _unprivileged() -> str | None:
+    """Name a user to run PostgreSQL, which refuses root; None when we are not root."""
+    if os.geteuid() != 0:
+        return None
+    names = {line.partition(":")[0] for line in Path("/etc/passwd").read_text().splitlines()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def _fetch(url: str, data: bytes | None = None) -> str:
+    with urllib.request.urlopen(url, data=data, timeout=5) as response:
+        return response.read().decode()

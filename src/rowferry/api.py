@@ -1,0 +1,173 @@
+"""An API: where it is, what it takes, and how it may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rowferry.checks import above_zero, at_least, whole
+from rowferry.exceptions import ConfigError
+from rowferry.formats import format_named
+from rowferry.http.endpoint import (
+    Endpoint,
+    check_headers,
+    check_method,
+    parse_url,
+    request_head,
+    tls_context,
+)
+from rowferry.limits import Limits
+from rowferry.retry import Retry
+from rowferry.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rowferry.formats.contract import Format
+
+_MIB = 1024 * 1024
+_STATUSES = (*range(200, 300), *range(400, 600))
+_SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "signature")
+
+Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """
+    An HTTP API that takes records.
+
+    Attributes:
+        url: http or https, with a host; the query may stand in it, a password may not.
+        method: of every request.
+        headers: sent with every request; they replace rowferry's own `User-Agent`, `Accept` and
+            `Content-Type`. Never shown.
+        body_format: "json" (one record a request), "json_array", "ndjson", or an object with the
+            five members of `rowferry.formats.contract.Format`.
+        batch_size: records of a request, at most; None means the format's: 1 or 500.
+        batch_bytes: of a request's body, at most, unless a single record is larger.
+        batch_linger: seconds that a record waits at most for others to fill its batch.
+        retry: how often and when a record is sent again.
+        limits: how much at once and how fast.
+        request_timeout: seconds from when the connection is had to the end of the answer.
+        connect_timeout: seconds for a connection, its TLS handshake included.
+        success_status: the statuses that acknowledge a request.
+        tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
+
+    Raises:
+        ConfigError: a value cannot work; the message names it and what is allowed.
+    """
+
+    url: str = field(kw_only=False, repr=False)
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body_format: str | Format = "json"
+    batch_size: int | None = None
+    batch_bytes: int = 5 * _MIB
+    batch_linger: float = 0.05
+    retry: Retry = field(default_factory=Retry)
+    limits: Limits = field(default_factory=Limits)
+    request_timeout: float = 30.0
+    connect_timeout: float = 10.0
+    success_status: Collection[int] = (200, 201, 202, 204)
+    tls: Tls = field(default=True, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check every value; raise ConfigError."""
+        parse_url(self.url)
+        check_method(self.method)
+        if not isinstance(self.headers, Mapping):
+            raise ConfigError(f"headers must be a mapping, not {type(self.headers).__name__}")
+        check_headers(self.headers)
+        self._check_batches()
+        above_zero("request_timeout", self.request_timeout)
+        above_zero("connect_timeout", self.connect_timeout)
+        _check_statuses(self.success_status)
+        for name, kind in (("retry", Retry), ("limits", Limits)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}(…)")
+        if self.endpoint.tls or self.tls is not True:
+            self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
+
+    def _check_batches(self) -> None:
+        whole("batch_bytes", self.batch_bytes, 1)
+        at_least("batch_linger", self.batch_linger, 0)
+        if self.batch_size is None:
+            return
+        whole("batch_size", self.batch_size, 1)
+        most = self.format.max_batch_size
+        if most is not None and self.batch_size > most:
+            raise ConfigError(
+                f"batch_size must be {most} with body_format {self.format.name!r}, "
+                f"not {self.batch_size}; json_array and ndjson hold more"
+            )
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where requests go."""
+        return parse_url(self.url)
+
+    @cached_property
+    def format(self) -> Format:
+        """How records become bodies."""
+        if isinstance(self.body_format, str):
+            return format_named(self.body_format)
+        return self.body_format
+
+    @property
+    def records_per_request(self) -> int:
+        """Records of a request, at most."""
+        return self.batch_size or self.format.batch_size
+
+    @cached_property
+    def head(self) -> bytes:
+        """The head of every request, up to the value of Content-Length."""
+        ours = {
+            "User-Agent": f"rowferry/{__version__}",
+            "Accept": "application/json, */*;q=0.5",
+            "Content-Type": self.format.content_type,
+        }
+        replaced = {name.lower() for name in self.headers}
+        kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
+        return request_head(self.method, self.endpoint, kept | dict(self.headers))
+
+    @cached_property
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What verifies the API's certificate; None for plain http."""
+        context = tls_context(self.tls)
+        return context if self.endpoint.tls else None
+
+    def __str__(self) -> str:
+        """Give method and URL for messages, without the query."""
+        return f"{self.method} {self.endpoint}"
+
+    def redact(self, text: str) -> str:
+        """Blot out the values of headers that look secret, should an answer repeat them."""
+        for name, value in self.headers.items():
+            if any(word in name.lower() for word in _SECRET_NAMES):
+                for secret in {value, *value.split()[1:]} - {""}:
+                    text = text.replace(secret, "***")
+        return text
+
+
+def as_api(api: Any) -> Api:
+    """
+    Give an `Api` for what users may write: a URL or an `Api`.
+
+    Raises:
+        ConfigError: it is neither, or the URL cannot work.
+    """
+    if isinstance(api, Api):
+        return api
+    if isinstance(api, str):
+        return Api(api)
+    raise ConfigError(f"api must be a URL or an Api(…), not {type(api).__name__}")
+
+
+def _check_statuses(statuses: Any) -> None:
+    if not statuses or not all(status in _STATUSES for status in statuses):
+        raise ConfigError(
+            f"success_status must be statuses such as (200, 201), no redirects, not {statuses!r}"
+        )

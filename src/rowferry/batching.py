@@ -1,0 +1,100 @@
+"""Records to batches, by count and by bytes; and how many rows to fetch next."""
+
+from __future__ import annotations
+
+from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING
+
+from rowferry.records import Batch, Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FIRST_FETCH = 100
+"""Rows of the first fetch: the API has work before the first large chunk is there."""
+
+CHUNK_BYTES = 8 * 1024 * 1024
+"""Encoded size from which on chunks grow no more."""
+
+
+def next_fetch(count: int, size: int, chunk_size: int) -> int:
+    """
+    Give how many rows to fetch after a chunk of *count* rows that was *size* bytes of JSON.
+
+    At least 1, at most *chunk_size*: twice as many while a chunk stays under 8 MiB, half as many
+    once it is above.
+    """
+    wanted = count // 2 if size > CHUNK_BYTES else count * 2 if size * 2 < CHUNK_BYTES else count
+    return max(1, min(wanted, chunk_size))
+
+
+class Batcher:
+    """
+    Gathers encoded records until there are enough for a request.
+
+    Args:
+        join: makes the body of a request from the JSON texts of its records.
+        size: records of a batch, at most.
+        max_bytes: of a batch's body, at most, unless a single record is larger.
+    """
+
+    def __init__(
+        self, join: Callable[[Sequence[bytes]], bytes], *, size: int, max_bytes: int
+    ) -> None:
+        self._join = join
+        self._size = size
+        self._max_bytes = max_bytes
+        self._bodies: list[bytes] = []
+        self._origins: list[Origin] = []
+
+    @property
+    def gathered(self) -> int:
+        """Records that wait for others to fill their batch."""
+        return len(self._bodies)
+
+    def add(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
+        """
+        Take records and give the batches that became full.
+
+        *origins* is one a record, or empty where nobody may ask for them.
+        """
+        if self._size == 1:
+            return self._single(bodies, origins)
+        self._bodies += bodies
+        self._origins += origins
+        batches = []
+        start = 0
+        while count := self._full(start):
+            batches.append(self._batch(start, start + count))
+            start += count
+        del self._bodies[:start]
+        del self._origins[:start]
+        return batches
+
+    def flush(self) -> list[Batch]:
+        """Give what has been gathered as one last batch, or nothing where nothing has."""
+        if not self._bodies:
+            return []
+        batch = self._batch(0, len(self._bodies))
+        self._bodies.clear()
+        self._origins.clear()
+        return [batch]
+
+    def _single(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
+        join = self._join
+        if not origins:
+            return [Batch(join((body,))) for body in bodies]
+        pairs = zip(bodies, origins, strict=True)
+        return [Batch(join((body,)), 1, (origin,)) for body, origin in pairs]
+
+    def _full(self, start: int) -> int:
+        """Give how many records from *start* on make a full batch; 0 where there are too few."""
+        window = self._bodies[start : start + self._size]
+        if sum(map(len, window)) + len(window) > self._max_bytes:
+            sizes = accumulate(len(body) + 1 for body in window)
+            return max(1, sum(1 for _ in takewhile(lambda size: size <= self._max_bytes, sizes)))
+        return self._size if len(window) == self._size else 0
+
+    def _batch(self, start: int, end: int) -> Batch:
+        body = self._join(self._bodies[start:end])
+        return Batch(body, end - start, tuple(self._origins[start:end]))

@@ -1,0 +1,227 @@
+"""
+What every database is to the rest of rowferry.
+
+A database is one file beside this one, with a class that keeps the `Database` contract, and one
+line in this folder's `__init__`. It knows its driver; nothing above knows any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+Connection: TypeAlias = Any
+"""A connection of a database's driver."""
+
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
+"""What fills the placeholders of a statement, in order or by name."""
+
+Writer: TypeAlias = Callable[[list[Any]], None]
+"""Executes a statement once a row, for a chunk of rows; raises what the driver raises."""
+
+
+class Column(NamedTuple):
+    """
+    A column of a table.
+
+    Attributes:
+        type: as the database writes it.
+        not_null: True where NULL is refused.
+        has_default: True where a value comes from elsewhere if an INSERT gives none.
+    """
+
+    name: str
+    type: str
+    not_null: bool
+    has_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """
+    Stands in a row for a value that the driver cannot convert.
+
+    Attributes:
+        text: the value as the database writes it, or as near as can be told.
+        reason: the driver's words.
+    """
+
+    text: str
+    reason: str
+
+
+class OpenRows(Protocol):
+    """
+    The rows of a query that was executed.
+
+    Attributes:
+        cursor: the driver's, for row factories; its `description` is known after the first fetch.
+        writes: True where the statement may have changed data.
+    """
+
+    cursor: Any
+    writes: bool
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        """Give the next *count* rows, fewer only at the end; none where there is no result."""
+        ...
+
+    def close(self) -> None:
+        """Free what the driver and the server hold. May be called on a broken connection."""
+        ...
+
+
+class Database(Protocol):
+    """
+    A database and one driver of it.
+
+    Attributes:
+        dbtype: ETLHelper's name, as in `DbParams(dbtype="PG")`.
+        schemes: of URLs.
+        driver: the module that serves it; the first database of a dbtype is its default.
+        paramstyle: DB-API's word for the placeholders.
+        required: the names of the parameters of a connection, all of them needed.
+    """
+
+    @property
+    def dbtype(self) -> str: ...
+    @property
+    def schemes(self) -> tuple[str, ...]: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def paramstyle(self) -> str: ...
+    @property
+    def required(self) -> tuple[str, ...]: ...
+
+    # Connections: made, recognised, described.
+
+    def owns(self, conn: object) -> bool:
+        """Tell whether *conn* is a connection of this driver; never imports the driver."""
+        ...
+
+    def connect(
+        self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
+    ) -> Connection:
+        """
+        Connect; *options* go to the driver as they are.
+
+        Raises:
+            DriverError: the driver is not installed; the message names the extra.
+        """
+        ...
+
+    def params_of_url(self, url: SplitResult) -> dict[str, Any]:
+        """Give the parameters that *url* holds, defaults filled in; the password is not one."""
+        ...
+
+    def connection_string(self, params: Mapping[str, Any], password: str | None) -> str:
+        """Give what the driver's connect function takes as one string."""
+        ...
+
+    def sqlalchemy_url(self, params: Mapping[str, Any], password: str | None) -> str:
+        """Give the URL for SQLAlchemy's create_engine."""
+        ...
+
+    def is_reachable(self, params: Mapping[str, Any], timeout: float) -> bool:
+        """Tell within *timeout* seconds whether something is there to connect to."""
+        ...
+
+    # Transactions.
+
+    def is_closed(self, conn: Connection) -> bool:
+        """Tell whether *conn* can be used no more."""
+        ...
+
+    def is_autocommit(self, conn: Connection) -> bool:
+        """Tell whether a statement on *conn* commits itself unless a BEGIN came before."""
+        ...
+
+    def in_transaction(self, conn: Connection) -> bool:
+        """Tell whether a transaction is open, without asking the server."""
+        ...
+
+    def in_users_transaction(self, conn: Connection) -> bool:
+        """Tell whether the user opened a transaction in so many words, and will end it."""
+        ...
+
+    def begin(self, conn: Connection) -> None:
+        """Open a transaction if none is."""
+        ...
+
+    def commit(self, conn: Connection) -> None:
+        """Commit what is open, also on an autocommit connection."""
+        ...
+
+    def rollback(self, conn: Connection) -> None:
+        """Roll back what is open, also on an autocommit connection."""
+        ...
+
+    def savepoint(self, conn: Connection) -> None:
+        """Set the savepoint; a transaction is open."""
+        ...
+
+    def release(self, conn: Connection) -> None:
+        """Forget the latest savepoint and keep what came after it."""
+        ...
+
+    def undo(self, conn: Connection) -> None:
+        """Roll back to the latest savepoint, and forget it."""
+        ...
+
+    def has_written(self, conn: Connection) -> bool:
+        """Tell whether the open transaction has changed data; if nobody can tell, say True."""
+        ...
+
+    # Statements.
+
+    def named_placeholder(self, name: str) -> str:
+        """Give the placeholder of the parameter *name*, for rows that are mappings."""
+        ...
+
+    def positional_placeholder(self, name: str) -> str:
+        """Give the placeholder of the next parameter, for rows that are sequences."""
+        ...
+
+    def open_rows(
+        self,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        *,
+        tolerant: bool,
+        raw_json: bool,
+    ) -> OpenRows:
+        """
+        Execute *sql* and give its rows, as far as possible without holding them all in memory.
+
+        Args:
+            tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text,
+                with lone surrogates), instead of failing its neighbours.
+            raw_json: JSON comes as `RawJSON`, unparsed.
+        """
+        ...
+
+    def interrupt(self, conn: Connection) -> None:
+        """Make the statement that another thread runs on *conn* fail soon."""
+        ...
+
+    def execute(self, conn: Connection, sql: str, parameters: Parameters) -> None:
+        """Execute *sql*, forget its rows."""
+        ...
+
+    def writer(self, conn: Connection, sql: str) -> Writer:
+        """Give what executes *sql* for the chunks of one run; it may learn from chunk to chunk."""
+        ...
+
+    def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        """Give the query of the columns of *table*: schema, name, type, not_null, has_default."""
+        ...
+
+    def advice(self, error: BaseException) -> str:
+        """Say how to rewrite a statement that failed with *error*; mostly an empty text."""
+        ...

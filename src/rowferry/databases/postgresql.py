@@ -1,0 +1,470 @@
+"""PostgreSQL, by psycopg 3, and by psycopg2 for connections that users already have."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote, unquote
+
+from rowferry import sql as sql_text
+from rowferry.databases.postgresql_values import (
+    all_binary,
+    fetchall_tolerant,
+    json_dumpers,
+    psycopg2_adapt_raw_json,
+    psycopg2_raw_json,
+    psycopg2_tolerant,
+    psycopg2_with_json,
+    raw_json_loaders,
+)
+from rowferry.exceptions import DriverError
+
+if TYPE_CHECKING:
+    from rowferry.databases.contract import Connection, OpenRows, Parameters, Writer
+
+_DEFAULT_PORT = 5432
+_PAGE = 500  # rows a round trip of psycopg2's execute_batch
+
+_cursor_numbers = itertools.count(1)
+
+_COLUMNS = """
+SELECT n.nspname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       a.atthasdef OR a.attidentity <> ''
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND a.attnum > 0 AND NOT a.attisdropped
+  AND CASE WHEN %(schema)s::text IS NULL THEN n.nspname !~ '^pg_(toast|temp)'
+           ELSE n.nspname = %(schema)s::text END
+ORDER BY n.nspname, a.attnum
+"""
+
+_ADVICE = {
+    'syntax error at or near "$': (
+        "psycopg 3 binds parameters on the server: write = ANY(%s) with a list for IN %s with a "
+        "tuple, %s::interval for interval %s, SELECT set_config('x', %s, false) for SET x TO %s"
+    ),
+    "cannot insert multiple commands into a prepared statement": (
+        "psycopg 3 takes one statement at a time where there are parameters: use one call for each"
+    ),
+}
+"""What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
+
+
+class _PostgreSQL:
+    """What both drivers share: parameters, transactions in SQL, the catalogue."""
+
+    dbtype = "PG"
+    schemes = ("postgresql", "postgres")
+    paramstyle = "pyformat"
+    required = ("host", "port", "dbname", "user")
+
+    def params_of_url(self, url: SplitResult) -> dict[str, Any]:
+        return {
+            "host": unquote(url.hostname or "localhost"),
+            "port": url.port or _DEFAULT_PORT,
+            "dbname": unquote(url.path.removeprefix("/")) or unquote(url.username or ""),
+            "user": unquote(url.username or ""),
+        }
+
+    def connection_string(self, params: Mapping[str, Any], password: str | None) -> str:
+        words = {name: params[name] for name in self.required}
+        if password is not None:
+            words["password"] = password
+        return " ".join(f"{name}={_conninfo_value(str(value))}" for name, value in words.items())
+
+    def sqlalchemy_url(self, params: Mapping[str, Any], password: str | None) -> str:
+        in_url = partial(quote, safe="")
+        login = in_url(str(params["user"]))
+        if password is not None:
+            login += f":{in_url(password)}"
+        host, dbname = str(params["host"]), in_url(str(params["dbname"]))
+        if host.startswith("/"):  # the directory of a Unix socket
+            return f"postgresql://{login}@/{dbname}?host={in_url(host)}&port={params['port']}"
+        host = f"[{host}]" if ":" in host else in_url(host)
+        return f"postgresql://{login}@{host}:{params['port']}/{dbname}"
+
+    def is_reachable(self, params: Mapping[str, Any], timeout: float) -> bool:
+        host = str(params["host"])
+        try:
+            port = int(params["port"])
+            if host.startswith("/"):
+                with socket.socket(socket.AF_UNIX) as local:
+                    local.settimeout(timeout)
+                    local.connect(f"{host}/.s.PGSQL.{port}")
+            else:
+                socket.create_connection((host, port), timeout).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def is_closed(self, conn: Connection) -> bool:
+        return bool(conn.closed)
+
+    def is_autocommit(self, conn: Connection) -> bool:
+        return bool(conn.autocommit)
+
+    def in_transaction(self, conn: Connection) -> bool:
+        return bool(conn.info.transaction_status != 0)  # libpq's PQTRANS_IDLE
+
+    def in_users_transaction(self, conn: Connection) -> bool:
+        return self.is_autocommit(conn) and self.in_transaction(conn)
+
+    def begin(self, conn: Connection) -> None:
+        if self.is_autocommit(conn) and not self.in_transaction(conn):
+            self.execute(conn, "BEGIN", ())  # else the driver does it before the first statement
+
+    def savepoint(self, conn: Connection) -> None:
+        self.execute(conn, "SAVEPOINT rowferry", ())
+
+    def release(self, conn: Connection) -> None:
+        self.execute(conn, "RELEASE SAVEPOINT rowferry", ())
+
+    def undo(self, conn: Connection) -> None:
+        self.execute(conn, "ROLLBACK TO SAVEPOINT rowferry", ())
+        self.release(conn)
+
+    def has_written(self, conn: Connection) -> bool:
+        if conn.info.transaction_status != _IN_TRANSACTION:
+            return False  # a failed transaction has nothing to keep
+        query = "SELECT txid_current_if_assigned() IS NOT NULL"
+        with conn.cursor() as cursor:
+            cursor.execute(query)
+            (row,) = cursor.fetchall()
+        return bool(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+
+    def named_placeholder(self, name: str) -> str:
+        return f"%({name})s"
+
+    def positional_placeholder(self, name: str) -> str:
+        del name
+        return "%s"
+
+    def execute(self, conn: Connection, sql: str, parameters: Parameters) -> None:
+        with conn.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+
+    def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return _COLUMNS, {"table": table, "schema": schema}
+
+
+class Psycopg(_PostgreSQL):
+    """PostgreSQL by psycopg 3: server-side cursors, binary where every type allows it."""
+
+    driver = "psycopg"
+
+    def owns(self, conn: object) -> bool:
+        module = sys.modules.get("psycopg")
+        return module is not None and isinstance(conn, module.Connection)
+
+    def connect(
+        self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
+    ) -> Connection:
+        try:
+            import psycopg  # noqa: PLC0415 - imported where used
+        except ImportError as error:
+            raise DriverError(
+                "PostgreSQL needs psycopg: pip install 'rowferry[postgresql]'"
+            ) from error
+        login = {name: params[name] for name in self.required}
+        return psycopg.connect(**{**login, "password": password, **options})
+
+    def in_users_transaction(self, conn: Connection) -> bool:
+        # Within `with conn.transaction():` psycopg refuses commit() and rollback().
+        return conn._num_transactions > 0 or super().in_users_transaction(conn)  # noqa: SLF001
+
+    def commit(self, conn: Connection) -> None:
+        conn.commit()
+
+    def rollback(self, conn: Connection) -> None:
+        conn.rollback()
+
+    def open_rows(
+        self,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        *,
+        tolerant: bool,
+        raw_json: bool,
+    ) -> OpenRows:
+        raw = raw_json_loaders(conn.info.encoding) if raw_json else ()
+        if _hold(self, conn, sql) is None:
+            return _PlainRows(conn, sql, parameters, raw, tolerant=tolerant)
+        return _DeclaredRows(self, conn, sql, parameters, raw, tolerant=tolerant)
+
+    def interrupt(self, conn: Connection) -> None:
+        getattr(conn, "cancel_safe", conn.cancel)()
+
+    def writer(self, conn: Connection, sql: str) -> Writer:
+        return partial(_write, conn, sql)
+
+    def advice(self, error: BaseException) -> str:
+        words = str(error)
+        return next((advice for sign, advice in _ADVICE.items() if sign in words), "")
+
+
+class Psycopg2(_PostgreSQL):
+    """PostgreSQL by psycopg2, for those who come from ETLHelper."""
+
+    driver = "psycopg2"
+
+    def owns(self, conn: object) -> bool:
+        module = sys.modules.get("psycopg2.extensions")
+        return module is not None and isinstance(conn, module.connection)
+
+    def connect(
+        self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
+    ) -> Connection:
+        try:
+            import psycopg2  # noqa: PLC0415 - imported where used
+        except ImportError as error:
+            raise DriverError(
+                "driver=\"psycopg2\" needs it: pip install 'rowferry[psycopg2]'"
+            ) from error
+        login = {name: params[name] for name in self.required}
+        return psycopg2.connect(**{**login, "password": password, **options})
+
+    def commit(self, conn: Connection) -> None:
+        self._end(conn, "COMMIT")
+
+    def rollback(self, conn: Connection) -> None:
+        self._end(conn, "ROLLBACK")
+
+    def _end(self, conn: Connection, how: str) -> None:
+        if not conn.autocommit:
+            getattr(conn, how.lower())()
+        elif self.in_transaction(conn):
+            self.execute(conn, how, ())  # the methods do nothing on an autocommit connection
+
+    def open_rows(
+        self,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        *,
+        tolerant: bool,
+        raw_json: bool,
+    ) -> OpenRows:
+        types = [*psycopg2_raw_json()] if raw_json else []
+        types += psycopg2_tolerant() if tolerant else ()
+        return _Psycopg2Rows(self, conn, sql, parameters, types)
+
+    def interrupt(self, conn: Connection) -> None:
+        conn.cancel()
+
+    def writer(self, conn: Connection, sql: str) -> Writer:
+        return partial(_write2, conn, sql)
+
+    def advice(self, error: BaseException) -> str:
+        del error
+        return ""
+
+
+_IN_TRANSACTION = 2  # libpq's PQTRANS_INTRANS
+_BINARY = True
+
+
+def _hold(database: _PostgreSQL, conn: Connection, sql: str) -> bool | None:
+    """
+    Tell how to declare a cursor for *sql*: to survive a commit, or not; None: not at all.
+
+    A held cursor lets users commit while they iterate, and costs nothing until they do. One that
+    locks rows cannot be held, and on an autocommit connection only held ones live.
+    """
+    if not sql_text.can_declare(sql):
+        return None
+    if not sql_text.locks_rows(sql):
+        return True
+    return False if database.in_transaction(conn) or not database.is_autocommit(conn) else None
+
+
+def _close_declared(database: _PostgreSQL, conn: Connection, name: str) -> None:
+    """Close a cursor that may be gone: a CLOSE of none would fail the user's transaction."""
+    if conn.closed or conn.info.transaction_status not in {0, _IN_TRANSACTION}:
+        return
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_catalog.pg_cursors WHERE name = %s", (name,))
+        known = cursor.fetchone()
+    if known:
+        database.execute(conn, f'CLOSE "{name}"', ())
+
+
+class _DeclaredRows:
+    """
+    Rows of a cursor on the server, declared in so many words rather than by psycopg's class.
+
+    That class settles text or binary before the types of the columns are known, and does not tell
+    a cursor that is gone from one to close.
+    """
+
+    writes = False
+
+    def __init__(
+        self,
+        database: Psycopg,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        raw: Sequence[tuple[str, type]],
+        *,
+        tolerant: bool,
+    ) -> None:
+        self._database = database
+        self._conn = conn
+        self._tolerant = tolerant
+        self._name = f"rowferry_{next(_cursor_numbers)}"
+        self._exhausted = False
+        self.cursor = _tuple_cursor(conn, raw)
+        hold = "WITH HOLD " if _hold(database, conn, sql) else ""
+        declare = f'DECLARE "{self._name}" NO SCROLL CURSOR {hold}FOR {sql}'
+        self.cursor.execute(declare, parameters or None, prepare=False)
+        self.cursor.execute(f'FETCH 0 FROM "{self._name}"', prepare=False)  # tells the columns
+        self._binary = all_binary(conn, self.cursor)
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        if self._exhausted:
+            return []
+        query = f'FETCH {count} FROM "{self._name}"'
+        self.cursor.execute(query, prepare=False, binary=self._binary)
+        if self.cursor.rowcount < count:
+            self._exhausted = True  # it is there still, as it has just answered
+            self._database.execute(self._conn, f'CLOSE "{self._name}"', ())
+        if not self._tolerant:
+            rows: list[tuple[Any, ...]] = self.cursor.fetchall()
+            return rows
+        return fetchall_tolerant(self.cursor)
+
+    def close(self) -> None:
+        self.cursor.close()
+        if not self._exhausted:
+            self._exhausted = True
+            _close_declared(self._database, self._conn, self._name)
+
+
+class _PlainRows:
+    """Rows of a statement that no cursor can be declared for: all in memory at once."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        raw: Sequence[tuple[str, type]],
+        *,
+        tolerant: bool,
+    ) -> None:
+        self.cursor = _tuple_cursor(conn, raw)
+        self.writes = True
+        self.cursor.execute(sql, parameters or None)
+        while self.cursor.nextset():
+            pass  # of several statements the last one counts, as with psycopg2
+        self._rest: list[tuple[Any, ...]] | None = None
+        self._tolerant = tolerant
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        if self.cursor.description is None:
+            return []
+        if not self._tolerant:
+            rows: list[tuple[Any, ...]] = self.cursor.fetchmany(count)
+            return rows
+        if self._rest is None:
+            self._rest = fetchall_tolerant(self.cursor)
+        rows, self._rest = self._rest[:count], self._rest[count:]
+        return rows
+
+    def close(self) -> None:
+        self.cursor.close()
+
+
+def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
+    from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
+
+    cursor = conn.cursor(row_factory=tuple_row)
+    for kind, loader in raw:
+        cursor.adapters.register_loader(kind, loader)
+    return cursor
+
+
+def _write(conn: Connection, sql: str, rows: list[Any]) -> None:
+    with conn.cursor() as cursor:
+        for kind, dumper in json_dumpers(conn):
+            cursor.adapters.register_dumper(kind, dumper)
+        with _without_pipeline_warnings():
+            cursor.executemany(sql, rows)
+
+
+@contextmanager
+def _without_pipeline_warnings() -> Iterator[None]:
+    """Keep psycopg from logging, at each failed chunk, that the rest of it was not executed."""
+    log, thread = logging.getLogger("psycopg"), threading.get_ident()
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.thread != thread or not record.msg.startswith("error ignored terminating")
+
+    log.addFilter(is_news)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_news)
+
+
+class _Psycopg2Rows:
+    """Rows of psycopg2: of a named cursor where one can be declared, else all in memory."""
+
+    def __init__(
+        self,
+        database: Psycopg2,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        types: Sequence[Any],
+    ) -> None:
+        from psycopg2 import extensions  # noqa: PLC0415 - imported where used
+
+        hold = _hold(database, conn, sql)
+        self._database = database
+        self._conn = conn
+        self._name = None if hold is None else f"rowferry_{next(_cursor_numbers)}"
+        self.writes = hold is None
+        self.cursor = conn.cursor(self._name, cursor_factory=extensions.cursor, withhold=bool(hold))
+        for kind in types:
+            extensions.register_type(kind, self.cursor)
+        self.cursor.execute(sql, parameters or None)
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        if self._name is None and self.cursor.description is None:
+            return []
+        rows: list[tuple[Any, ...]] = self.cursor.fetchmany(count)
+        return rows
+
+    def close(self) -> None:
+        if self._name is None:
+            self.cursor.close()
+        else:
+            # The cursor's own close() fails where a rollback has taken what it names.
+            _close_declared(self._database, self._conn, self._name)
+
+
+def _write2(conn: Connection, sql: str, rows: list[Any]) -> None:
+    from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
+
+    psycopg2_adapt_raw_json()
+    with conn.cursor() as cursor:
+        execute_batch(cursor, sql, [psycopg2_with_json(row) for row in rows], page_size=_PAGE)
+
+
+def _conninfo_value(value: str) -> str:
+    """Quote *value* for libpq: everything but plain words, with backslashes."""
+    if value and not any(char in "'\\" or char.isspace() for char in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

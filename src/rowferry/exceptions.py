@@ -1,0 +1,137 @@
+"""
+Every exception that rowferry raises.
+
+    RowferryError
+    ├── ConfigError             an argument that cannot work, found before anything is sent
+    │   ├── DbParamsError       parameters of a database that are missing or unknown
+    │   ├── DriverError         no driver here serves this connection or this type of database
+    │   └── BadIdentifierError  a table or column name that is not one
+    ├── SourceError             a database could not be read              .report
+    │   └── ConnectError        a database could not be reached
+    ├── QueryError              a database refused a statement
+    ├── InsertError             a database refused rows
+    ├── AbortError              abort_etlhelper_threads() was called
+    └── TransferError           a transfer ended before all was settled   .report .exit_code
+        ├── RejectedError       the API will not take a record            .key .status .answer
+        │   └── ExhaustedError  sent as often as allowed, without an answer that settles it
+        └── AuthError           the API does not accept the credentials
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rowferry.records import Report
+
+
+class RowferryError(Exception):
+    """Base of all exceptions of rowferry."""
+
+
+class ConfigError(RowferryError):
+    """An argument that cannot work; the message names it and what is allowed."""
+
+
+class DbParamsError(ConfigError):
+    """Database parameters that are missing, unknown or contradict each other."""
+
+
+class DriverError(ConfigError):
+    """No driver here serves this connection or this type of database."""
+
+
+class BadIdentifierError(ConfigError):
+    """A table or column name with characters that no plain SQL identifier has."""
+
+
+class SourceError(RowferryError):
+    """
+    A database could not be read.
+
+    Attributes:
+        report: how far the transfer got; None outside a transfer.
+    """
+
+    report: Report | None = None
+
+
+class ConnectError(SourceError):
+    """A database could not be reached, or refused the login."""
+
+
+class QueryError(RowferryError):
+    """A database refused a statement; its transaction was rolled back."""
+
+
+class InsertError(RowferryError):
+    """A database refused rows; the chunk they were in was rolled back."""
+
+
+class AbortError(RowferryError):
+    """The work was ended by `abort_etlhelper_threads`."""
+
+
+class TransferError(RowferryError):
+    """
+    A transfer ended before all of its records were settled.
+
+    Attributes:
+        report: how far it got; None until the transfer has ended.
+        exit_code: what a command should exit with: 2 configuration, 4 incomplete,
+            5 authentication.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.report: Report | None = None
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class RejectedError(TransferError):
+    """
+    The API will not take a record, or the record has no form that can be sent.
+
+    Attributes:
+        key: values of the record's key columns, in order; None where no key was declared.
+        status: of the HTTP answer; None where the record was never sent.
+        answer: the beginning of the answer's body, at most 2 KiB, without credentials.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key: tuple[Any, ...] | None = None,
+        status: int | None = None,
+        answer: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.key = key
+        self.status = status
+        self.answer = answer
+
+
+class ExhaustedError(RejectedError):
+    """A record was sent as often as allowed, without an answer that settles it."""
+
+
+class AuthError(TransferError):
+    """The API does not accept the credentials."""
+
+    exit_code = 5
+
+
+# ETLHelper's names for the same exceptions.
+ETLHelperError = RowferryError
+ETLHelperConnectionError = ConnectError
+ETLHelperQueryError = QueryError
+ETLHelperDbParamsError = DbParamsError
+ETLHelperExtractError = SourceError
+ETLHelperInsertError = InsertError
+ETLHelperAbort = AbortError
+ETLHelperHelperError = DriverError
+ETLHelperBadIdentifierError = BadIdentifierError

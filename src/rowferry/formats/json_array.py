@@ -1,0 +1,24 @@
+"""A JSON array of records a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class JsonArray:
+    """The body is an array with the records as its items, also where there is only one."""
+
+    name = "json_array"
+    content_type = "application/json"
+    batch_size = 500
+    max_batch_size: int | None = None
+
+    def join(self, records: Sequence[bytes]) -> bytes:
+        """Put the records between brackets, with commas between them."""
+        return b"[" + b",".join(records) + b"]"
+
+
+FORMAT = JsonArray()

@@ -1,0 +1,139 @@
+"""
+What crosses between the reading thread and the event loop.
+
+Batches go one way, into a room that is bounded in bytes and in records; failed rows and the news
+that there is room again come back. Each counter is written by one thread, or under the lock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rowferry.batching import Batcher
+    from rowferry.records import Batch, FailedRow, Origin
+
+    Receive: TypeAlias = Callable[[list[Batch]], None]
+    """Takes batches on the reading thread and hands them to the event loop."""
+
+OVERHEAD = 200
+"""Bytes that a batch takes in memory besides its body, about."""
+
+
+class Handoff:
+    """
+    The room between the reading thread and the event loop.
+
+    Args:
+        batcher: gathers records into batches.
+        max_bytes: of batches that are on their way, in memory.
+        max_records: of batches that are on their way.
+        linger: seconds that a record waits at most for others to fill its batch.
+    """
+
+    def __init__(
+        self, batcher: Batcher, *, max_bytes: int, max_records: int, linger: float
+    ) -> None:
+        self._batcher = batcher
+        self._max_bytes = max_bytes
+        self._max_records = max_records
+        self._linger = linger
+        self._lock = threading.Lock()
+        self._notes: queue.SimpleQueue[list[FailedRow]] = queue.SimpleQueue()
+        self._waits_for_room = False
+        self._gathered_at: float | None = None
+        self._put_bytes = 0
+        self._put_records = 0
+        self._settled_bytes = 0
+        self._settled_records = 0
+
+    # the reading thread
+
+    def batch(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
+        """Gather records; give the batches that became full."""
+        with self._lock:
+            batches = self._batcher.add(bodies, origins)
+            if batches or self._gathered_at is None:
+                self._gathered_at = time.monotonic()
+            return self._counted(batches)
+
+    def flush(self) -> list[Batch]:
+        """Give the last batch, full or not, or nothing where there is none."""
+        with self._lock:
+            self._gathered_at = None
+            return self._counted(self._batcher.flush())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read."""
+        return (
+            self._put_bytes - self._settled_bytes < self._max_bytes
+            and self._put_records - self._settled_records < self._max_records
+        )
+
+    def wait_for_news(self, seconds: float, *, room: bool) -> list[FailedRow]:
+        """
+        Wait until there is news from the event loop, and give the rows that failed since.
+
+        Args:
+            seconds: to wait at most; 0 only looks.
+            room: whether room is news.
+        """
+        self._waits_for_room = room
+        if room and self.has_room:
+            seconds = 0.0
+        failed = self._next_note(seconds)
+        self._waits_for_room = False
+        while not self._notes.empty():
+            failed = failed + self._next_note(0.0)
+        return failed
+
+    def _next_note(self, seconds: float) -> list[FailedRow]:
+        try:
+            return self._notes.get(timeout=seconds) if seconds else self._notes.get_nowait()
+        except queue.Empty:
+            return []
+
+    # the event loop
+
+    def settled(self, batch: Batch) -> None:
+        """Free the room that *batch* took; wake the reading thread once half of it is free."""
+        self._settled_bytes += len(batch.body) + OVERHEAD
+        self._settled_records += batch.count
+        if self._waits_for_room and self._half_free:
+            self._waits_for_room = False
+            self._notes.put([])
+
+    @property
+    def _half_free(self) -> bool:
+        return (
+            2 * (self._put_bytes - self._settled_bytes) <= self._max_bytes
+            and 2 * (self._put_records - self._settled_records) <= self._max_records
+        )
+
+    def overdue(self) -> list[Batch]:
+        """Give what has been gathered for longer than a record may wait for others."""
+        if self._gathered_at is None or time.monotonic() - self._gathered_at < self._linger:
+            return []
+        return self.flush()
+
+    # both
+
+    @property
+    def pending(self) -> int:
+        """Records that were taken and are not settled, gathered ones among them."""
+        return self._put_records - self._settled_records + self._batcher.gathered
+
+    def tell(self, failed: list[FailedRow]) -> None:
+        """Wake the reading thread, with rows that failed or with none."""
+        self._notes.put(failed)
+
+    def _counted(self, batches: list[Batch]) -> list[Batch]:
+        self._put_bytes += sum([len(batch.body) for batch in batches]) + OVERHEAD * len(batches)
+        self._put_records += sum([batch.count for batch in batches])
+        return batches

@@ -1,0 +1,280 @@
+"""
+One HTTP/1.1 connection: one request at a time, its answer, and what is known where it fails.
+
+The parser is httptools'. What it leaves to its user is done here: it has no call for the end of
+the input, gives a 1xx as a complete message, forgets `should_keep_alive` once a message is done,
+sets no limit to headers, parses answers that nobody asked for, hands trailers to `on_header`, and
+takes any status and transfer coding.
+
+Sources: RFC 9112; https://github.com/MagicStack/httptools
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httptools
+
+from rowferry.records import Response
+
+if TYPE_CHECKING:
+    import ssl
+
+    from rowferry.http.endpoint import Endpoint
+
+MAX_BODY = 64 * 1024
+"""Bytes of an answer's body that are read; where there is more, the connection is closed."""
+
+_MAX_HEAD = 64 * 1024
+_MAX_ANSWER = 1024 * 1024  # as it came: chunks of one byte are six
+_MAX_INTERIM = 100
+_FIRST_FINAL = 200
+_STATUSES = range(_FIRST_FINAL, 600)
+
+
+class ExchangeError(Exception):
+    """
+    A request got no complete answer.
+
+    Attributes:
+        handed_over: whether a byte of it was handed to the socket, so that the API may have it.
+    """
+
+    def __init__(self, reason: str, *, handed_over: bool) -> None:
+        super().__init__(reason)
+        self.handed_over = handed_over
+
+
+class Connection(asyncio.Protocol):
+    """
+    One connection, owned by one worker.
+
+    Attributes:
+        usable: whether the next request may be sent on it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.usable = False
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiting: asyncio.Future[Response] | None = None
+        self._sent_at = 0.0
+        self._interim = 0
+        self._known_bytes = b""
+        self._known: Response
+        self._forget_answer()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._waiting is not None
+
+    def _forget_answer(self) -> None:
+        self._begun = False
+        self._status = 0  # 0 until the headers are complete
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+        self._received = 0
+        self._framed = False
+        self._keep = False
+        self._response: Response | None = None
+        self._problem = ""
+
+    # what the worker calls
+
+    def send(self, request: bytes) -> asyncio.Future[Response]:
+        """
+        Send *request* and give its answer to come; only on a usable connection, one at a time.
+
+        The awaited future raises ExchangeError where there is no complete answer.
+        """
+        self._waiting = answer = self._loop.create_future()
+        if not self.usable:
+            self._fail("the connection was closed before the request", handed_over=False)
+            return answer
+        self._sent_at = self._loop.time()
+        self._transport.write(request)
+        return answer
+
+    def expire(self, sent_before: float, reason: str) -> None:
+        """Give up the answer that is awaited if its request was sent before that time."""
+        if self._waiting and self._sent_at < sent_before:
+            self._fail(reason)
+
+    def close(self) -> None:
+        """Close the connection now; an answer still awaited fails. May be called again."""
+        self._fail("the run ended before the answer")
+
+    # what the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport; the connection is usable from now on."""
+        self._transport = transport  # type: ignore[assignment]
+        self.usable = True
+
+    def data_received(self, data: bytes) -> None:
+        """
+        Read a part of the answer.
+
+        An answer that came whole and is byte for byte the one before needs no second parsing:
+        many APIs answer alike but for the second in Date. That takes 2.5 us from a request of 10.
+        """
+        waiting = self._waiting
+        if waiting is None:  # nobody asked: the next answer could not be told from this
+            self._drop()
+            return
+        if data == self._known_bytes and not self._received and not self._interim:
+            self._waiting = None
+            if not waiting.done():
+                waiting.set_result(self._known)
+            return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self._response:
+                self._begun = True  # what follows it is none, but the answer is
+            else:
+                self._problem = self._problem or f"the answer is no valid HTTP/1.1: {error}"
+        self._look(data)
+
+    def eof_received(self) -> None:
+        """Take the end of the input, which ends a body that has no other end."""
+        self._end("")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the connection."""
+        self._end(f": {exc}" if exc else "")
+
+    def _end(self, detail: str) -> None:
+        if self._waiting and self._status and not self._framed and not detail:
+            self._response = self._answer()
+            self._finish()
+            return
+        where = "in the middle of" if self._received else "before"
+        self._fail(f"the API closed the connection {where} its answer{detail}")
+
+    # what the parser calls
+
+    def on_message_begin(self) -> None:
+        """Note that a message begins; a second one is one that nobody asked for."""
+        self._begun = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers come here too and are left out."""
+        if not self._status:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Read the status and how the body ends; only now does the parser know keep-alive."""
+        if self._response:
+            return
+        self._status = self._parser.get_status_code()
+        self._keep = self._parser.should_keep_alive()
+        for name, value in self._headers:
+            if name == b"content-length":
+                self._framed = True
+            elif name == b"transfer-encoding":
+                self._framed = True
+                if value.strip().lower() != b"chunked":
+                    self._problem = f"the answer has the transfer coding {value[:40]!r}"
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body."""
+        if len(self._body) < MAX_BODY:
+            self._body += body[: MAX_BODY - len(self._body) + 1]
+
+    def on_message_complete(self) -> None:
+        """Take the answer, or pass by an interim one."""
+        if self._response:
+            return
+        self._begun = False
+        if self._status < _FIRST_FINAL:
+            self._pass_interim()
+        else:
+            self._response = self._answer()
+
+    def _pass_interim(self) -> None:
+        self._interim += 1
+        if self._status in {100, 102, 103} and self._interim <= _MAX_INTERIM:
+            self._headers.clear()
+            self._status = 0
+            self._framed = False
+        else:
+            self._problem = f"the answer is {self._interim} interim ones, the last {self._status}"
+
+    # the end of an exchange
+
+    def _look(self, data: bytes) -> None:
+        """Act on what the parser made of the latest bytes."""
+        if self._response:
+            self._remember(data)
+            self._finish()
+        elif self._problem:
+            self._fail(self._problem)
+        elif not self._status and self._received > _MAX_HEAD:
+            self._fail(f"the head of the answer is longer than {_MAX_HEAD:,} bytes")
+        elif len(self._body) > MAX_BODY or self._received > _MAX_ANSWER:
+            self._response = self._answer()
+            self._keep = False
+            self._finish()
+
+    def _remember(self, data: bytes) -> None:
+        """Know the answer again, if all of it was *data* and it leaves the connection usable."""
+        whole = len(data) == self._received and not self._interim
+        if self._response and whole and self._keep and not self._begun and not self._problem:
+            self._known_bytes, self._known = data, self._response
+
+    def _answer(self) -> Response:
+        if self._status not in _STATUSES:
+            self._problem = f"the answer has the status {self._status}"
+        return Response(self._status, tuple(self._headers), self._body[:MAX_BODY])
+
+    def _finish(self) -> None:
+        """Hand over the answer; keep the connection only where nothing is left on it."""
+        if self._problem:
+            self._fail(self._problem)
+            return
+        waiting, response = self._waiting, self._response
+        unsent = self._transport.get_write_buffer_size()
+        if not self._keep or self._begun or unsent:
+            self._drop()
+        self._waiting = None
+        self._interim = 0
+        self._forget_answer()
+        if waiting and response and not waiting.done():
+            waiting.set_result(response)
+
+    def _fail(self, reason: str, *, handed_over: bool = True) -> None:
+        self._drop()
+        waiting, self._waiting = self._waiting, None
+        if waiting and not waiting.done():
+            waiting.set_exception(ExchangeError(reason, handed_over=handed_over))
+
+    def _drop(self) -> None:
+        if self.usable:
+            self.usable = False
+            self._transport.abort()
+
+
+async def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, seconds: float) -> Connection:
+    """
+    Open a connection to *endpoint* within *seconds*, TLS handshake included.
+
+    Raises:
+        OSError: it cannot be had; `ssl.SSLCertVerificationError` and `socket.gaierror` among them.
+        TimeoutError: it took too long.
+    """
+    loop = asyncio.get_running_loop()
+    connection = Connection(loop)
+    async with asyncio.timeout(seconds):
+        await loop.create_connection(
+            lambda: connection,
+            endpoint.host,
+            endpoint.port,
+            ssl=tls,
+            server_hostname=endpoint.host if tls else None,
+        )
+    return connection

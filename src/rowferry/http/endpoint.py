@@ -1,0 +1,172 @@
+"""Where requests go and what stands at their head."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from rowferry.exceptions import ConfigError
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A method or the name of a header. Source: RFC 9110, section 5.6.2."""
+
+_UNPRINTABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_KEPT_AS_IT_IS = "/%:@!$&'()*+,;=~-._?"
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "host", "expect"})
+_METHODS_WITHOUT_A_BODY = frozenset({"CONNECT", "HEAD", "TRACE"})
+_FILES = ("ca", "cert", "key")
+
+
+class Endpoint(NamedTuple):
+    """
+    Where requests go.
+
+    Attributes:
+        host: name or address, to connect to and to compare the certificate with.
+        port: 1 to 65535.
+        tls: whether the URL says https.
+        authority: host and port as the Host header has them.
+        target: path and query, percent-encoded.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    authority: str
+    target: str
+
+    def __str__(self) -> str:
+        """Give the URL for messages: without its query, where some APIs want their key."""
+        path, mark, _ = self.target.partition("?")
+        return f"{'https' if self.tls else 'http'}://{self.authority}{path}{mark and '?…'}"
+
+
+def parse_url(url: Any) -> Endpoint:
+    """
+    Read the URL of an API.
+
+    Raises:
+        ConfigError: it is no http or https URL with a host; the message never holds its query
+            or a password.
+    """
+    if not isinstance(url, str):
+        raise ConfigError(f"url must be text, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"url cannot be read: {error}") from error
+    shown = url.partition("?")[0] if "@" not in url else "the one given"
+    if parts.scheme not in {"http", "https"}:
+        raise ConfigError(f"url must begin with http:// or https://, not be {shown!r}")
+    if not parts.hostname:
+        raise ConfigError(f"url has no host: {shown!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("url holds a user or password; give them in headers={'Authorization': …}")
+    tls = parts.scheme == "https"
+    host = _ascii_host(parts.hostname)
+    return Endpoint(
+        host, _port(port, tls=tls), tls, _authority(host, port), _target(parts.path, parts.query)
+    )
+
+
+def _port(port: int | None, *, tls: bool) -> int:
+    if port == 0:
+        raise ConfigError("url has the port 0; ports are 1 to 65535")
+    return port or (443 if tls else 80)
+
+
+def _authority(host: str, port: int | None) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"{bracketed}:{port}" if port else bracketed
+
+
+def _ascii_host(host: str) -> str:
+    try:
+        return host.encode("idna").decode() if not host.isascii() else host
+    except UnicodeError as error:
+        raise ConfigError(f"url has a host that is no name: {host!r}") from error
+
+
+def _target(path: str, query: str) -> str:
+    target = f"{path or '/'}{'?' if query else ''}{query}"
+    return quote(target, safe=_KEPT_AS_IT_IS)
+
+
+def check_method(method: Any) -> None:
+    """
+    Check an HTTP method.
+
+    Raises:
+        ConfigError: it is none, or one whose requests or answers have no body.
+    """
+    if not isinstance(method, str) or not _TOKEN.fullmatch(method):
+        raise ConfigError(f"method must be an HTTP method such as POST or PUT, not {method!r}")
+    if method.upper() in _METHODS_WITHOUT_A_BODY:
+        raise ConfigError(f"method {method} carries no records; use POST, PUT, PATCH or DELETE")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """
+    Check the names and values of constant headers.
+
+    Raises:
+        ConfigError: naming the header, never its value.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ConfigError(f"headers: {name!r} is no name of a header")
+        if name.lower() in _OURS:
+            raise ConfigError(f"headers: {name} is set by rowferry itself")
+        if not isinstance(value, str):
+            raise ConfigError(f"headers: {name} must be text, not {type(value).__name__}")
+        if _UNPRINTABLE.search(value):
+            raise ConfigError(
+                f"headers: {name} holds a line break or another character that no header may have"
+            )
+
+
+def request_head(method: str, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:
+    """Make the head of a request up to and with the name Content-Length, its last header."""
+    lines = [f"{method} {endpoint.target} HTTP/1.1", f"Host: {endpoint.authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+
+
+def tls_context(tls: Any) -> ssl.SSLContext:
+    """
+    Make what verifies the API's certificate.
+
+    Args:
+        tls: True for the system's authorities, an `ssl.SSLContext`, or a mapping of file names:
+            `ca` (authorities, PEM), `cert` and `key` (this client's own).
+
+    Raises:
+        ConfigError: it is none of these (False among them), or a file cannot be used.
+    """
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    if tls is True:
+        return ssl.create_default_context()
+    if not isinstance(tls, Mapping) or not tls or set(tls) - set(_FILES):
+        raise ConfigError(
+            "tls must be True, an ssl.SSLContext or file names {'ca': …, 'cert': …, 'key': …}; "
+            "certificates are always verified: for a private one, name its authority as 'ca'"
+        )
+    return _context_of_files(**tls)
+
+
+def _context_of_files(ca: Any = None, cert: Any = None, key: Any = None) -> ssl.SSLContext:
+    if key and not cert:
+        raise ConfigError("tls: 'key' needs 'cert', the certificate that it belongs to")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if cert:
+            context.load_cert_chain(cert, key)
+    except OSError as error:
+        files = ", ".join(str(name) for name in (ca, cert, key) if name)
+        raise ConfigError(f"tls: cannot use {files}: {error}") from error
+    return context

@@ -1,0 +1,96 @@
+"""The counts of a run, each written by one thread only, and their sum checked."""
+
+from __future__ import annotations
+
+import time
+
+from rowferry.records import Progress, Report
+
+
+class Ledger:
+    """
+    What has happened to the rows of a run.
+
+    Attributes:
+        read: rows read.                                    (reading thread)
+        records: made of them.                              (reading thread)
+        skipped: rows that the transform dropped.           (reading thread)
+        unsendable: records that have no form to be sent.   (reading thread)
+        delivered: records that the API acknowledged.       (event loop)
+        rejected: records that the API will not take.       (event loop)
+        requests: begun.                                    (event loop)
+        retries: those of them that sent records again.     (event loop)
+        maybe_duplicated: records sent again that the API may have had.   (event loop)
+        in_flight: requests begun and not answered.         (event loop)
+        most_in_flight: the largest that number was.        (event loop)
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self.read = 0
+        self.records = 0
+        self.skipped = 0
+        self.unsendable = 0
+        self.delivered = 0
+        self.rejected = 0
+        self.requests = 0
+        self.retries = 0
+        self.maybe_duplicated = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._total = total
+        self._began = time.monotonic()
+
+    def begin_request(self) -> None:
+        """Count a request that is sent now."""
+        self.requests += 1
+        self.in_flight += 1
+        if self.in_flight > self.most_in_flight:  # noqa: PLR1730 (max() takes twice as long)
+            self.most_in_flight = self.in_flight
+
+    @property
+    def dead(self) -> int:
+        """Records that the API will not take, or that have no form to be sent."""
+        return self.unsendable + self.rejected
+
+    def progress(self, *, ended: bool = False) -> Progress:
+        """Give how far the run is now."""
+        return Progress(
+            read=self.read,
+            records=self.records,
+            delivered=self.delivered,
+            dead=self.dead,
+            in_flight=self.in_flight,
+            retries=self.retries,
+            seconds=time.monotonic() - self._began,
+            total=self._total,
+            ended=ended,
+        )
+
+    def report(self, pending: int) -> Report:
+        """
+        Give what became of the rows, once the run has ended.
+
+        Args:
+            pending: records counted where they were left: neither delivered nor dead.
+
+        Raises:
+            RuntimeError: a record is missing or counted twice, which is a bug.
+        """
+        if self.records != self.delivered + self.dead + pending:
+            raise RuntimeError(
+                f"a bug in rowferry: {self.records} records are not {self.delivered} delivered "
+                f"+ {self.dead} dead + {pending} pending"
+            )
+        return Report(
+            read=self.read,
+            records=self.records,
+            delivered=self.delivered,
+            dead=self.dead,
+            skipped=self.skipped,
+            pending=pending,
+            requests=self.requests,
+            retries=self.retries,
+            maybe_duplicated=self.maybe_duplicated,
+            seconds=time.monotonic() - self._began,
+            max_in_flight=self.most_in_flight,
+        )

@@ -1,0 +1,69 @@
+"""How much at once and how fast: what an API may be asked to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rowferry.checks import above_zero, whole
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    What the API and this process may be asked to bear.
+
+    Attributes:
+        max_in_flight: requests begun whose answer is not complete, at most.
+        concurrency: requests to keep in flight, at most `max_in_flight`; None means that many.
+        requests_per_second: None means as fast as the API answers. Requests that are sent again
+            count as well.
+        burst: requests that may follow at once after a pause, where `requests_per_second` is set.
+        max_buffer_bytes: encoded records that wait or are in flight, in bytes. A single record
+            that is larger is rejected.
+    """
+
+    max_in_flight: int = 64
+    concurrency: int | None = None
+    requests_per_second: float | None = None
+    burst: int = 1
+    max_buffer_bytes: int = 32 * _MIB
+
+    def __post_init__(self) -> None:
+        """Check the bounds; raise ConfigError."""
+        whole("max_in_flight", self.max_in_flight, 1)
+        whole("burst", self.burst, 1)
+        whole("max_buffer_bytes", self.max_buffer_bytes, 1)
+        if self.concurrency is not None:
+            whole("concurrency", self.concurrency, 1)
+        if self.requests_per_second is not None:
+            above_zero("requests_per_second", self.requests_per_second)
+
+    @property
+    def workers(self) -> int:
+        """Requests that are in flight together, at most."""
+        return min(self.max_in_flight, self.concurrency or self.max_in_flight)
+
+
+class TokenBucket:
+    """
+    Spaces permits evenly, but for a burst after a pause.
+
+    Args:
+        rate: permits a second.
+        burst: permits that may be had at once after a pause.
+
+    Source: the generic cell rate algorithm of ITU-T I.371.
+    """
+
+    def __init__(self, rate: float, burst: int = 1) -> None:
+        self._interval = 1.0 / rate
+        self._slack = (burst - 1) * self._interval
+        self._next = float("-inf")
+
+    def reserve(self, now: float) -> float:
+        """Take one permit; return the seconds to wait before using it."""
+        at = max(self._next, now - self._slack)
+        self._next = at + self._interval
+        return max(0.0, at - now)

@@ -1,0 +1,131 @@
+"""Progress for people: a bar on a terminal, a line in the log; fed with frozen events."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rowferry.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from rowferry.records import Progress
+
+Observer: TypeAlias = "Callable[[Progress], Any]"
+
+HEARTBEAT = 10.0
+"""Seconds between two lines in the log."""
+
+_log = logging.getLogger("rowferry")
+
+
+def observer_of(progress: Any) -> Observer:
+    """
+    Give what takes the progress events of a run.
+
+    Args:
+        progress: True for a bar where there is a terminal or a notebook; a callable for the
+            events themselves; None or False for neither. The log has its line in any case.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    shown: Observer | None = None
+    if progress is True:
+        shown = _bar_where_it_shows()
+    elif callable(progress):
+        shown = progress
+    elif progress is not None and progress is not False:
+        raise ConfigError(f"progress must be True, None or a callable, not {progress!r}")
+    return _both(Heartbeat(), shown) if shown else Heartbeat()
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(event: Progress) -> None:
+        first(event)
+        second(event)
+
+    return observe
+
+
+class Heartbeat:
+    """Writes a line to the log each 10 s."""
+
+    def __init__(self) -> None:
+        self._next = HEARTBEAT
+
+    def __call__(self, event: Progress) -> None:
+        """Take an event."""
+        if event.seconds >= self._next:
+            self._next = event.seconds + HEARTBEAT
+            _log.info(
+                "%d read, %d delivered, %d dead, %d in flight, %d retries, %.0f rows/s",
+                event.read,
+                event.delivered,
+                event.dead,
+                event.in_flight,
+                event.retries,
+                event.rows_per_second,
+            )
+
+
+def _bar_where_it_shows() -> Observer | None:
+    """Give a bar on standard error if it is a terminal or a notebook; None elsewhere."""
+    from rich.console import Console  # noqa: PLC0415 (imported by those who want a bar only)
+
+    console = Console(stderr=True)
+    return Bar(console) if console.is_terminal or console.is_jupyter else None
+
+
+class Bar:
+    """
+    A bar: rows read and delivered, rows a second, in flight, retries, time left.
+
+    Args:
+        console: a `rich.console.Console` to draw on.
+    """
+
+    def __init__(self, console: Any) -> None:
+        from rich import progress  # noqa: PLC0415 (imported by those who want a bar only)
+
+        self._rich: RichProgress = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.BarColumn(),
+            progress.TextColumn("{task.fields[counts]}"),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=False,
+        )
+        self._task: TaskID | None = None
+
+    def __call__(self, event: Progress) -> None:
+        """Take an event; the last one leaves the bar as it is then."""
+        if self._task is None:
+            self._task = self._rich.add_task("", total=event.total, counts="")
+            self._rich.start()
+        total = event.total
+        if event.ended and not event.dead and event.delivered == event.records:
+            total = event.read  # also where nobody knew it before
+        settled = event.delivered + event.dead
+        self._rich.update(self._task, completed=settled, total=total, counts=_counts(event))
+        if event.ended:
+            self._rich.stop()
+
+
+def _counts(event: Progress) -> str:
+    parts = [
+        f"{event.read:,} read",
+        f"{event.delivered:,} delivered",
+        f"{event.rows_per_second:,.0f} rows/s",
+        f"{event.in_flight} in flight",
+    ]
+    if event.retries:
+        parts.append(f"{event.retries:,} retries")
+    if event.dead:
+        parts.append(f"{event.dead:,} dead")
+    return ", ".join(parts)

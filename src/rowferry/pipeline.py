@@ -1,0 +1,380 @@
+"""
+The life of a run: read, transform, encode, hand over; deliver; report.
+
+A run has two halves. One reads the source and runs all of the user's code, on one thread, the
+reading thread; the other delivers, on an event loop. Which thread and which loop, the faces say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from rowferry import abort
+from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
+from rowferry.budget import Budget
+from rowferry.checks import whole
+from rowferry.delivery import Delivery, too_many_dead
+from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
+from rowferry.handoff import Handoff
+from rowferry.ledger import Ledger
+from rowferry.records import FailedRow, Key, Origin, Progress, Report, Row
+from rowferry.transforms import Transform, key_of, shape
+from rowferry.values import UnencodableError, encode_chunk, too_large
+
+if TYPE_CHECKING:
+    from rowferry.api import Api
+    from rowferry.records import Batch
+    from rowferry.transforms import Shaped
+
+OnError: TypeAlias = Callable[[list[FailedRow]], Any]
+Observer: TypeAlias = Callable[[Progress], Any]
+
+_CALLBACKS_EACH = 0.1
+"""Seconds after which a waiting reading thread looks for callbacks to serve."""
+
+
+class Rows(Protocol):
+    """The open reading of a source; only the reading thread touches it, but for `interrupt`."""
+
+    def fetch(self, count: int) -> Sequence[Row]:
+        """Give the next rows, *count* at most; none once there are no more."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make a `fetch` that is waiting raise soon; called from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing open; may be called again."""
+        ...
+
+
+class Source(Protocol):
+    """Where rows come from."""
+
+    def open(self) -> Rows:
+        """Begin to read, on the reading thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """
+    All that a run is asked to do.
+
+    Attributes:
+        source: where rows come from.
+        api: where records go.
+        transform: rows to records; None sends the rows as they are.
+        key: the columns that tell one row from another; None where nobody needs to know.
+        on_error: takes the rows that failed, and the run goes on; None stops the run at the first.
+        limit: rows to read, at most; None means all.
+        budget: what the run may cost.
+        chunk_size: rows to fetch at once, at most.
+        observer: takes progress events; None where nobody looks.
+        total: rows that there are, where that is known.
+        plain_names: whether rows are dicts whose keys are known to be text.
+    """
+
+    source: Source
+    api: Api
+    transform: Transform | None = None
+    key: tuple[str, ...] | None = None
+    on_error: OnError | None = None
+    limit: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    chunk_size: int = 5000
+    observer: Observer | None = None
+    total: int | None = None
+    plain_names: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value; raise ConfigError."""
+        whole("chunk_size", self.chunk_size, 1)
+        if self.limit is not None:
+            whole("limit", self.limit, 0)
+        if not isinstance(self.budget, Budget):
+            raise ConfigError("budget must be a Budget(…)")
+        for name in ("transform", "on_error", "observer"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                option = "progress" if name == "observer" else name
+                raise ConfigError(f"{option} must be callable, not {value!r}")
+
+
+class _StoppedError(Exception):
+    """Unwinds the reading thread where the run was stopped."""
+
+
+class Run:
+    """
+    One run of a transfer.
+
+    Its halves are `read` and `deliver`, for two threads or one thread and a loop; once both have
+    returned, `result` gives what came of it.
+    """
+
+    def __init__(self, transfer: Transfer) -> None:
+        api, limits = transfer.api, transfer.api.limits
+        self._transfer = transfer
+        self._job = abort.begin()
+        self._ledger = Ledger(transfer.total)
+        self._handoff = Handoff(
+            Batcher(api.format.join, size=api.records_per_request, max_bytes=api.batch_bytes),
+            max_bytes=limits.max_buffer_bytes,
+            max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
+            linger=api.batch_linger,
+        )
+        self._delivery = Delivery(
+            api,
+            transfer.budget,
+            self._ledger,
+            self._handoff,
+            keep_going=transfer.on_error is not None,
+            on_stop=self.stop,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._delivering = threading.Event()
+        self._delivered = threading.Event()
+        self._rows: Rows | None = None
+        self._fetching = threading.Lock()
+        self._interrupting = threading.Lock()
+        self._error: BaseException | None = None
+        self._error_lock = threading.Lock()
+        self._observed_at = 0.0
+
+    # the delivering half, on an event loop
+
+    async def deliver(self) -> None:
+        """Deliver what the reading half hands over, until all is settled or the run is stopped."""
+        self._loop = asyncio.get_running_loop()
+        self._delivering.set()
+        deadline = self._set_deadline(self._loop)
+        try:
+            await self._delivery.run()
+        except BaseExceptionGroup as group:
+            self.stop(group.exceptions[0])
+        finally:
+            if deadline:
+                deadline.cancel()
+            self.end_delivery()
+
+    def _set_deadline(self, loop: asyncio.AbstractEventLoop) -> asyncio.TimerHandle | None:
+        seconds = self._transfer.budget.deadline
+        if seconds is None:
+            return None
+        return loop.call_later(seconds, self.stop, TransferError(f"deadline={seconds:g} s is over"))
+
+    def end_delivery(self) -> None:
+        """Let the reading half go on without an event loop: delivery has ended or cannot begin."""
+        self._delivering.set()
+        self._delivered.set()
+        self._handoff.tell([])
+
+    # the reading half, on the reading thread
+
+    def read(self) -> None:
+        """Hand over all rows, then serve callbacks until everything is settled; never raises."""
+        self._guarded(self._delivering.wait)
+        self._guarded(self._read_all)
+        self._on_loop(self._delivery.end)
+        while not self._guarded(self._serve_until_delivered):
+            pass
+        self._guarded(self._serve_last)
+
+    def _guarded(self, work: Callable[[], object]) -> bool:
+        """Do *work*, and tell whether it ended well; where it did not, stop the run."""
+        try:
+            work()
+        except _StoppedError:
+            return False
+        except BaseException as error:  # noqa: BLE001 (Ctrl-C as well: it is raised at the end)
+            self.stop(error)
+            return False
+        return True
+
+    def _read_all(self) -> None:
+        self._check()
+        self._rows = rows = self._transfer.source.open()
+        try:
+            self._hand_over_all(rows)
+            self._send(self._handoff.flush())
+        finally:
+            rows.close()
+
+    def _hand_over_all(self, rows: Rows) -> None:
+        transfer = self._transfer
+        count = min(FIRST_FETCH, transfer.chunk_size)
+        while chunk := self._fetch(rows, count):
+            shaped = self._shape(chunk)
+            size = self._hand_over(shaped)
+            count = next_fetch(count, size, transfer.chunk_size)
+
+    def _fetch(self, rows: Rows, count: int) -> list[Row]:
+        """Give the next chunk; an empty one at the end or at the limit."""
+        limit = self._transfer.limit
+        if limit is not None:
+            count = min(count, limit - self._ledger.read)
+        if not count:
+            return []
+        with self._fetching:
+            chunk = rows.fetch(count)
+        with self._interrupting:  # one that came too late must not hit what follows
+            self._check()
+        self._ledger.read += len(chunk)
+        return chunk if isinstance(chunk, list) else list(chunk)
+
+    def _shape(self, chunk: list[Row]) -> Shaped:
+        transfer = self._transfer
+        try:
+            return shape(chunk, transfer.transform, transfer.key)
+        except Exception as error:
+            if transfer.key:
+                first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
+                error.add_note(f"in the chunk from key {first!r} to key {last!r}")
+            raise
+
+    def _hand_over(self, shaped: Shaped) -> int:
+        """Encode records and hand them over; give their size in bytes."""
+        ledger, transfer = self._ledger, self._transfer
+        bodies, errors = encode_chunk(shaped.records, names_are_text=transfer.plain_names)
+        origins = self._origins(shaped)
+        size = sum(map(len, bodies))
+        if size > transfer.api.limits.max_buffer_bytes:
+            errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
+        failed = [row for _, row in shaped.failed]
+        if errors:
+            failed += [_unsendable(shaped, index, error) for index, error in errors.items()]
+            bodies = [body for index, body in enumerate(bodies) if index not in errors]
+            origins = [origin for index, origin in enumerate(origins) if index not in errors]
+        ledger.skipped += shaped.skipped
+        ledger.records += len(bodies) + len(failed)
+        self._send(self._handoff.batch(bodies, origins))
+        self._fail(failed)
+        return size
+
+    def _origins(self, shaped: Shaped) -> list[Origin]:
+        """Give where each record comes from; nothing where nobody may ask."""
+        if self._transfer.on_error is None:
+            return [Origin(key) for key in shaped.keys]
+        keys: Sequence[Key | None] = shaped.keys or [None] * len(shaped.records)
+        return [Origin(key, value) for key, value in zip(keys, shaped.records, strict=True)]
+
+    def _fail(self, failed: list[FailedRow]) -> None:
+        """Settle rows that cannot be sent at all."""
+        transfer, ledger = self._transfer, self._ledger
+        if not failed:
+            return
+        ledger.unsendable += len(failed)
+        if transfer.on_error is None:
+            raise failed[0].exception
+        transfer.on_error(failed)
+        max_dead = transfer.budget.max_dead
+        if max_dead is not None and ledger.dead > max_dead:
+            raise too_many_dead(ledger.dead, max_dead)
+
+    def _send(self, batches: list[Batch]) -> None:
+        """Hand batches to the event loop; wait, serving callbacks, until there is room again."""
+        if batches:
+            self._on_loop(self._delivery.receive, batches)
+        self._serve(0.0)
+        while not self._handoff.has_room:
+            self._check()
+            self._serve(_CALLBACKS_EACH, room=True)
+
+    def _check(self) -> None:
+        """Unwind where the run was stopped."""
+        if self._error:
+            raise _StoppedError
+        self._job.check()
+
+    # users' callbacks, on the reading thread
+
+    def _serve(self, seconds: float, *, room: bool = False) -> None:
+        failed = self._handoff.wait_for_news(seconds, room=room)
+        if failed and self._transfer.on_error:
+            self._transfer.on_error(failed)
+        self._observe()
+
+    def _serve_until_delivered(self) -> None:
+        while not self._delivered.is_set():
+            if not self._error:
+                self._job.check()
+            self._serve(_CALLBACKS_EACH)
+
+    def _serve_last(self) -> None:
+        try:
+            self._serve(0.0)
+        finally:
+            self._observe(ended=True)
+
+    def _observe(self, *, ended: bool = False) -> None:
+        observer, now = self._transfer.observer, time.monotonic()
+        if observer and (ended or now - self._observed_at >= _CALLBACKS_EACH):
+            self._observed_at = now
+            observer(self._ledger.progress(ended=ended))
+
+    # the end, from either half
+
+    def stop(self, error: BaseException) -> None:
+        """
+        Stop the run for a reason: read no more, send no more, let what is in flight finish.
+
+        The first reason is the one that is raised. An interrupt while the run is stopping takes
+        its place, and gives up what is in flight.
+        """
+        with self._error_lock:
+            first = self._error is None
+            urgent = not first and not isinstance(error, Exception)
+            if first or urgent:
+                self._error = error
+        self._on_loop(self._delivery.abort if urgent else self._delivery.stop)
+        self._on_loop(self._interrupt_fetch_soon)
+        self._handoff.tell([])
+
+    def _interrupt_fetch_soon(self) -> None:
+        if self._loop:
+            self._loop.run_in_executor(None, self._interrupt_fetch)
+
+    def _interrupt_fetch(self) -> None:
+        """Let a fetch that is waiting for its database end soon."""
+        with self._interrupting:
+            if self._rows and self._fetching.locked():
+                self._rows.interrupt()
+
+    def _on_loop(self, function: Callable[..., None], *args: object) -> None:
+        """Call *function* on the event loop, unless that has ended."""
+        if self._loop and not self._delivered.is_set():
+            with contextlib.suppress(RuntimeError):  # it ended between the two lines
+                self._loop.call_soon_threadsafe(function, *args)
+
+    def result(self) -> Report:
+        """
+        Give what became of the rows, or raise why the run was stopped.
+
+        Raises:
+            SourceError, TransferError: with `report`.
+            BaseException: what users' code, an interrupt or an abort raised; the report is a note.
+        """
+        report = self._ledger.report(self._handoff.pending)
+        error = self._error
+        if error is None:
+            return report
+        if isinstance(error, SourceError | TransferError):
+            error.report = report
+        error.add_note(f"the transfer ended early: {report}")
+        raise error
+
+
+def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
+    key: Key | None = shaped.keys[index] if shaped.keys else None
+    which = f" (key {', '.join(map(repr, key))})" if key else ""
+    rejection = RejectedError(f"a record{which} cannot be sent: {error}", key=key)
+    rejection.__cause__ = error
+    return FailedRow(shaped.records[index], rejection)

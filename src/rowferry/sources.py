@@ -1,0 +1,189 @@
+"""Where the rows of a transfer come from: a query, an iterable, an async iterable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from rowferry.exceptions import ConfigError
+from rowferry.extract import Query, Reader
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from rowferry.records import Row
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySource:
+    """
+    The rows of a query.
+
+    Attributes:
+        query: what to read, and on which connection.
+        connect: opens a connection of our own, closed at the end; None where the query has one.
+        raw_json: whether JSON columns may stay unparsed.
+    """
+
+    query: Query
+    connect: Callable[[], Any] | None
+    raw_json: bool
+
+    def open(self) -> QueryRows:
+        """Open the connection where it is ours; no query runs before the first fetch."""
+        if self.connect is None:
+            return QueryRows(self.query, None, raw_json=self.raw_json)
+        own = self.connect()
+        return QueryRows(replace(self.query, conn=own), own, raw_json=self.raw_json)
+
+
+class QueryRows:
+    """The open reading of a query."""
+
+    def __init__(self, query: Query, own_connection: Any, *, raw_json: bool) -> None:
+        self._reader = Reader(query, tolerant=True, raw_json=raw_json)
+        self._own_connection = own_connection
+
+    def fetch(self, count: int) -> list[Row]:
+        """Give the next rows; none once they are exhausted."""
+        return self._reader.fetch(count)
+
+    def interrupt(self) -> None:
+        """Make the database give up the statement that it is at."""
+        with contextlib.suppress(Exception):  # it may have ended by itself meanwhile
+            self._reader.interrupt()
+
+    def close(self) -> None:
+        """Close the cursor, and the connection where it is ours."""
+        try:
+            self._reader.close()
+        finally:
+            if self._own_connection is not None:
+                self._own_connection.close()
+                self._own_connection = None
+
+
+@dataclass(frozen=True, slots=True)
+class IterableSource:
+    """
+    The rows of an iterable.
+
+    Attributes:
+        rows: read once, on the reading thread.
+        linger: seconds after which a fetch gives what it has.
+    """
+
+    rows: Iterable[Row]
+    linger: float
+
+    def open(self) -> IterableRows:
+        """Begin to iterate."""
+        at_hand = isinstance(self.rows, list | tuple)
+        return IterableRows(iter(self.rows), self.linger, at_hand=at_hand)
+
+
+class IterableRows:
+    """The open reading of an iterable."""
+
+    def __init__(self, iterator: Iterator[Row], linger: float, *, at_hand: bool) -> None:
+        self._iterator = iterator
+        self._linger = linger
+        self._at_hand = at_hand
+
+    def fetch(self, count: int) -> list[Row]:
+        """Give the next rows: fewer than *count* where they come slowly."""
+        if self._at_hand:
+            return list(islice(self._iterator, count))
+        until = time.monotonic() + self._linger
+        rows = []
+        for row in islice(self._iterator, count):
+            rows.append(row)
+            if time.monotonic() > until:
+                break
+        return rows
+
+    def interrupt(self) -> None:
+        """Do nothing: an iterable cannot be interrupted."""
+
+    def close(self) -> None:
+        """Close a generator, so that what it holds open does not wait for its collection."""
+        if inspect.isgenerator(self._iterator):
+            self._iterator.close()
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncSource:
+    """
+    The rows of an async iterable.
+
+    Attributes:
+        rows: read once, on *loop*.
+        linger: seconds after which a fetch gives what it has.
+        loop: of the caller.
+    """
+
+    rows: AsyncIterable[Row]
+    linger: float
+    loop: asyncio.AbstractEventLoop
+
+    def open(self) -> AsyncRows:
+        """Begin to iterate."""
+        return AsyncRows(aiter(self.rows), self.linger, self.loop)
+
+
+class AsyncRows:
+    """The open reading of an async iterable: gathered on its loop, given to the reading thread."""
+
+    def __init__(
+        self, iterator: AsyncIterator[Row], linger: float, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._iterator = iterator
+        self._linger = linger
+        self._loop = loop
+        self._gathering: Future[list[Row]] | None = None
+
+    def fetch(self, count: int) -> list[Row]:
+        """Give the next rows: fewer than *count* where they come slowly."""
+        self._gathering = asyncio.run_coroutine_threadsafe(self._gather(count), self._loop)
+        return self._gathering.result()
+
+    async def _gather(self, count: int) -> list[Row]:
+        until = time.monotonic() + self._linger
+        rows: list[Row] = []
+        while len(rows) < count and time.monotonic() <= until:
+            try:
+                rows.append(await anext(self._iterator))
+            except StopAsyncIteration:
+                break
+        return rows
+
+    def interrupt(self) -> None:
+        """Cancel the gathering."""
+        if self._gathering:
+            self._gathering.cancel()
+
+    def close(self) -> None:
+        """Close an async generator, on its loop."""
+        if inspect.isasyncgen(self._iterator):
+            asyncio.run_coroutine_threadsafe(self._iterator.aclose(), self._loop).result()
+
+
+def iterable_source(rows: Any, linger: float) -> IterableSource:
+    """
+    Give the source for what `post_rows` was given.
+
+    Raises:
+        ConfigError: it is no iterable of rows.
+    """
+    if rows is None:
+        rows = ()
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        hint = "; for an async iterable use apost_rows" if isinstance(rows, AsyncIterable) else ""
+        raise ConfigError(f"rows must be an iterable of rows, not a {type(rows).__name__}{hint}")
+    return IterableSource(rows, linger)

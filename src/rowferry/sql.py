@@ -1,0 +1,116 @@
+"""Sums on SQL text: identifiers, INSERT, what a cursor can be declared for, errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rowferry.exceptions import BadIdentifierError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_IDENTIFIER = re.compile(r"[\w$]+")
+
+_NOT_CODE = re.compile(
+    r"""
+      \b[eE]'(?:[^'\\]|\\.|'')*'          # a string with escapes
+    | '[^']*'                             # a string; a doubled quote is two strings in a row
+    | "[^"]*"                             # a quoted identifier
+    | \$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$   # a dollar-quoted string
+    | --[^\n]*                            # comments
+    | /\*.*?\*/
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_READS = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO)\b", re.IGNORECASE)
+_LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b", re.IGNORECASE)
+
+
+def check_column(name: str) -> None:
+    """
+    Accept a column name: word characters of any script, and `$`.
+
+    Raises:
+        BadIdentifierError: it has others, so it could be read as something else in SQL.
+    """
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+        raise BadIdentifierError(
+            f"{name!r} is no plain column name: letters, digits, '_' and '$' are allowed"
+        )
+
+
+def check_table(name: str) -> None:
+    """
+    Accept a table name as a column name, with one schema before it at most (`schema.table`).
+
+    Raises:
+        BadIdentifierError: it has other characters, or more parts.
+    """
+    parts = name.split(".") if isinstance(name, str) else []
+    if not 1 <= len(parts) <= 2 or not all(map(_IDENTIFIER.fullmatch, parts)):  # noqa: PLR2004 - schema and table
+        raise BadIdentifierError(
+            f"{name!r} is no plain table name: letters, digits, '_' and '$' are allowed, "
+            "and one schema before it"
+        )
+
+
+def insert(table: str, columns: Sequence[str], placeholder: Callable[[str], str]) -> str:
+    """
+    Give the INSERT of one row into *columns* of *table*, with a placeholder for each.
+
+    Raises:
+        BadIdentifierError: a name is no plain identifier.
+    """
+    check_table(table)
+    for column in columns:
+        check_column(column)
+    names = ", ".join(columns)
+    values = ", ".join(map(placeholder, columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({values})"  # noqa: S608 - all names were checked
+
+
+def select_all(table: str) -> str:
+    """
+    Give the SELECT of everything in *table*.
+
+    Raises:
+        BadIdentifierError: it is no plain table name.
+    """
+    check_table(table)
+    return f"SELECT * FROM {table}"  # noqa: S608 - the name was checked
+
+
+def can_declare(sql: str) -> bool:
+    """
+    Tell whether PostgreSQL's DECLARE CURSOR takes *sql*; where unsure, say no.
+
+    It takes one SELECT, VALUES, TABLE or WITH that writes nothing.
+    """
+    code = without_text(sql).strip().rstrip(";")
+    if not _READS.match(code) or ";" in code:
+        return False
+    # A column called "into" would need quotes, so words are enough. UPDATE may stand in FOR UPDATE.
+    return not _WRITES.search(_LOCKS.sub("", code))
+
+
+def locks_rows(sql: str) -> bool:
+    """Tell whether *sql* locks what it reads (FOR UPDATE, FOR SHARE): no held cursor can."""
+    return _LOCKS.search(without_text(sql)) is not None
+
+
+def without_text(sql: str) -> str:
+    """Give *sql* with a space for each string, quoted identifier and comment."""
+    return _NOT_CODE.sub(" ", sql)
+
+
+def error_text(sql: str, paramstyle: str, error: BaseException, advice: str = "") -> str:
+    """Give what a failed statement's exception says: SQL, paramstyle, the driver's words."""
+    text = f"SQL query raised an error.\n\n{sql}\n\nRequired paramstyle: {paramstyle}\n\n{error}\n"
+    return f"{text}\n{advice}\n" if advice else text
+
+
+def quoted_words(words: Iterable[object]) -> str:
+    """Give *words* for people: `'a', 'b'`."""
+    return ", ".join(repr(word) for word in words)

@@ -1,0 +1,260 @@
+"""
+SQL values to JSON text, a chunk at a time, by fixed rules.
+
+msgspec would write some values that JSON does not have without a word: NaN as null, bytes as
+base64, a Decimal NaN as it is, two keys of one spelling twice. These are refused here. So that
+this costs nothing a row, a chunk is first asked only for the set of types that it holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import uuid
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rowferry.records import RawJSON
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class UnencodableError(ValueError):
+    """A value that JSON cannot hold; the message names the column and the remedy."""
+
+
+_PLAIN = frozenset(
+    {
+        *(str, int, bool, type(None), uuid.UUID, RawJSON),
+        *(dt.datetime, dt.date, dt.time, dt.timedelta),
+    }
+)
+"""Types whose values are right in JSON as msgspec writes them, or raise."""
+
+_FINITE = frozenset({float, decimal.Decimal})
+"""Types of which some values are not in JSON; these show in the bytes that msgspec writes."""
+
+_BINARY = (bytes, bytearray, memoryview)
+_SEQUENCES = (list, tuple, set, frozenset)
+
+
+def _hook(value: object) -> object:
+    if isinstance(value, RawJSON):
+        return msgspec.Raw(_one_line(value.text))
+    raise TypeError(type(value).__name__)
+
+
+def _one_line(text: str | bytes) -> bytes:
+    """Give JSON text as bytes without line breaks: between tokens they are only white space."""
+    raw = text.encode() if isinstance(text, str) else text
+    if b"\n" in raw or b"\r" in raw:
+        raw = raw.replace(b"\r", b" ").replace(b"\n", b" ")
+    if not raw or raw.isspace():
+        raise UnencodableError("RawJSON without any JSON in it")
+    return raw
+
+
+_encode = msgspec.json.Encoder(enc_hook=_hook, decimal_format="number").encode
+
+
+def encode_chunk(
+    values: Sequence[Any], *, names_are_text: bool = False
+) -> tuple[list[bytes], dict[int, UnencodableError]]:
+    """
+    Encode each of *values* as JSON text.
+
+    Args:
+        values: mappings, named tuples, sequences or plain values.
+        names_are_text: True where every value is a dict whose keys are known to be str.
+
+    Returns:
+        One text a value, and by index the errors of those that JSON cannot hold (their text is
+        empty).
+    """
+    bodies = _encode_plain(values, names_are_text=names_are_text)
+    if bodies is not None:
+        return bodies, {}
+    bodies, errors = [], {}
+    for index, value in enumerate(values):
+        try:
+            bodies.append(encode_value(value))
+        except UnencodableError as error:
+            bodies.append(b"")
+            errors[index] = error
+    return bodies, errors
+
+
+def encode_value(value: Any) -> bytes:
+    """
+    Encode one value as JSON text.
+
+    Raises:
+        UnencodableError: JSON cannot hold it.
+    """
+    try:
+        return _encode(_plain(value, ()))
+    except RecursionError as error:
+        raise UnencodableError("nested too deep for JSON text") from error
+
+
+def too_large(
+    values: Sequence[Any], bodies: Sequence[bytes], most: int
+) -> dict[int, UnencodableError]:
+    """Give by index the errors of the *values* whose *bodies* are more than *most* bytes."""
+    return {
+        index: UnencodableError(
+            f"{_largest(value)}{len(body):,} bytes of JSON are more than max_buffer_bytes={most:,}"
+        )
+        for index, (value, body) in enumerate(zip(values, bodies, strict=True))
+        if len(body) > most
+    }
+
+
+def _largest(value: Any) -> str:
+    """Name the column that takes most of a record."""
+    named = _named(value)
+    if named is None:
+        return ""
+    name, _ = max(named, key=lambda pair: len(encode_value(pair[1])))
+    return f"column {name!r} takes most of it: "
+
+
+def _encode_plain(values: Sequence[Any], *, names_are_text: bool) -> list[bytes] | None:
+    """Encode a chunk of flat dicts of harmless types; None where any needs a closer look."""
+    try:
+        kinds = set(map(type, chain.from_iterable(map(dict.values, values))))
+        if not names_are_text and set(map(type, chain.from_iterable(values))) - {str}:
+            return None
+        if kinds - _PLAIN - _FINITE:
+            return None
+        bodies = list(map(_encode, values))
+    except (TypeError, ValueError):
+        return None
+    return None if _shows_unfinite(bodies, kinds) else bodies
+
+
+def _shows_unfinite(bodies: list[bytes], kinds: set[type]) -> bool:
+    """Tell whether NaN or Infinity may have been written: as null, or as they are."""
+    if not kinds & _FINITE:
+        return False
+    text = b"".join(bodies)
+    if decimal.Decimal in kinds and (b"NaN" in text or b"Inf" in text):
+        return True
+    return float in kinds and b"null" in text
+
+
+def _plain(value: Any, path: tuple[str, ...]) -> Any:
+    """
+    Give *value* in types that msgspec writes as the rules say.
+
+    Raises:
+        UnencodableError: naming *path*, where JSON cannot hold it.
+    """
+    kind = type(value)
+    if kind is float or kind is decimal.Decimal:
+        return _finite(value, path)
+    if kind is str:
+        return _text(value, path)
+    if kind is int:
+        return _integer(value, path)
+    if kind is RawJSON:
+        return _raw(value, path)
+    if kind in _PLAIN:
+        return value
+    return _plain_other(value, path)
+
+
+def _plain_other(value: Any, path: tuple[str, ...]) -> Any:
+    """Treat the types that are rarer in rows: containers, records, subclasses, what is refused."""
+    named = _named(value)
+    if named is not None:
+        return {_name(name, path): _plain(cell, (*path, str(name))) for name, cell in named}
+    if isinstance(value, _BINARY):
+        problem = "is binary, which JSON cannot hold; encode it in a transform (base64, hex)"
+        raise _error(path, type(value).__name__, problem)
+    if isinstance(value, _SEQUENCES):
+        return [_plain(item, (*path, str(index))) for index, item in enumerate(value)]
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, path)
+    for base in (str, int, float, decimal.Decimal, dt.datetime, dt.date):
+        if isinstance(value, base):
+            return _plain(_as_base(base, value), path)
+    problem = "is nothing that JSON can hold; turn it into text or numbers in a transform"
+    raise _error(path, type(value).__name__, getattr(value, "reason", problem))
+
+
+def _named(value: Any) -> Any:
+    """Give the (name, value) pairs of what becomes a JSON object; None for anything else."""
+    if isinstance(value, Mapping):
+        return value.items()
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return zip(value._fields, value, strict=True)
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return [(name, getattr(value, field)) for name, field in names]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    if hasattr(value, "keys") and hasattr(value, "__getitem__"):  # sqlite3.Row
+        return [(name, value[name]) for name in value.keys()]  # noqa: SIM118 (no __iter__ of names)
+    return None
+
+
+def _as_base(base: type, value: Any) -> Any:
+    """Give a value of a subclass as its base class has it."""
+    if base is dt.datetime:
+        return dt.datetime.combine(value.date(), value.timetz())
+    if base is dt.date:
+        return dt.date(value.year, value.month, value.day)
+    return base(value)
+
+
+def _name(name: Any, path: tuple[str, ...]) -> str:
+    if not isinstance(name, str):
+        problem = f"has the key {name!r}, which is not text, as names in JSON are"
+        raise _error(path, "it", problem)
+    return str(_text(str(name), (*path, ascii(name))))
+
+
+def _finite(value: float | decimal.Decimal, path: tuple[str, ...]) -> float | decimal.Decimal:
+    finite = value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+    if not finite:
+        raise _error(path, str(value), "is no number that JSON has; give None or text instead")
+    return value
+
+
+def _text(value: str, path: tuple[str, ...]) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        problem = f"is no valid Unicode (position {error.start}); repair it in a transform"
+        raise _error(path, "the text", problem) from error
+    return value
+
+
+def _integer(value: int, path: tuple[str, ...]) -> int:
+    try:
+        str(value)
+    except ValueError as error:
+        problem = "has more than 4,300 digits; give it as text"
+        raise _error(path, "the integer", problem) from error
+    return value
+
+
+def _raw(value: RawJSON, path: tuple[str, ...]) -> RawJSON:
+    try:
+        _one_line(value.text)
+    except ValueError as error:
+        raise _error(path, "RawJSON", "holds no JSON, or no valid Unicode") from error
+    return value
+
+
+def _error(path: tuple[str, ...], what: str, problem: str) -> UnencodableError:
+    where = f"column {'.'.join(path)!r}: " if path else ""
+    return UnencodableError(f"{where}{what} {problem}")

@@ -1,0 +1,109 @@
+"""Fixtures of all tests: databases to read from and write to."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+import servers
+from rowferry.databases import DATABASES
+
+TABLE = (
+    "CREATE TABLE sensors (code INTEGER PRIMARY KEY, description VARCHAR(40) NOT NULL, "
+    "depth NUMERIC)"
+)
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A PostgreSQL server of our own."""
+    with servers.postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def sqlite():
+    with closing(sqlite3.connect(":memory:")) as conn:
+        yield conn
+
+
+@pytest.fixture
+def psycopg_connection(postgresql):
+    with closing(_fresh(_connect_psycopg(postgresql))) as conn:
+        yield conn
+
+
+@pytest.fixture
+def psycopg2_connection(postgresql):
+    with closing(_fresh(_connect_psycopg2(postgresql))) as conn:
+        yield conn
+
+
+@pytest.fixture(params=DATABASES, ids=lambda database: database.driver)
+def database(request):
+    """Each database that rowferry knows."""
+    return request.param
+
+
+@pytest.fixture
+def connect(database, request, tmp_path):
+    """Open connections to one database that is empty at first; they are closed after the test."""
+    if database.dbtype == "SQLITE":
+        make = lambda **options: sqlite3.connect(tmp_path / "test.db", **options)
+    else:
+        server = request.getfixturevalue("postgresql")
+        login = {"psycopg": _connect_psycopg, "psycopg2": _connect_psycopg2}[database.driver]
+        make = lambda **options: login(server, **options)
+    opened = []
+
+    def connect(**options):
+        opened.append(make(**options))
+        return opened[-1]
+
+    if database.dbtype == "PG":
+        _fresh(connect())
+    else:
+        connect().execute("PRAGMA journal_mode = WAL")  # else a reader keeps others from committing
+    yield connect
+    for conn in opened:
+        conn.close()
+
+
+@pytest.fixture
+def conn(connect):
+    """A connection to each database, with an empty table `sensors`."""
+    conn = connect()
+    cursor = conn.cursor()
+    cursor.execute(TABLE)
+    cursor.close()
+    conn.commit()
+    return conn
+
+
+@pytest.fixture
+def other(connect, conn):
+    """Another connection to the database of `conn`."""
+    return connect()
+
+
+def _connect_psycopg(server, **options):
+    psycopg = pytest.importorskip("psycopg")
+    return psycopg.connect(
+        host=server.host, port=server.port, dbname="postgres", user="postgres", **options
+    )
+
+
+def _connect_psycopg2(server, **options):
+    psycopg2 = pytest.importorskip("psycopg2")
+    return psycopg2.connect(
+        host=server.host, port=server.port, dbname="postgres", user="postgres", **options
+    )
+
+
+def _fresh(conn):
+    """Empty the schema that all tests share."""
+    with conn.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE")
+        cursor.execute("CREATE SCHEMA public")
+    conn.commit()
+    return conn
