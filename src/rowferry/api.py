@@ -88,8 +88,7 @@ class Api:
         for name, kind in (("retry", Retry), ("limits", Limits)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
-        if self.endpoint.tls or self.tls is not True:
-            self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
+        self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
 
     def _check_batches(self) -> None:
         whole("batch_bytes", self.batch_bytes, 1)
@@ -136,6 +135,8 @@ class Api:
     @cached_property
     def tls_context(self) -> ssl.SSLContext | None:
         """What verifies the API's certificate; None for plain http."""
+        if self.tls is True and not self.endpoint.tls:
+            return None
         context = tls_context(self.tls)
         return context if self.endpoint.tls else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING
 
-from rowferry.records import Batch, Origin
+from rowferry.batches import Batch, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

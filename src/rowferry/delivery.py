@@ -16,10 +16,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from rowferry.batches import Attempts, Batch, Origin, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.http.connection import Connection, ExchangeError, connect
 from rowferry.limits import TokenBucket
-from rowferry.records import Attempts, Batch, FailedRow, Origin, Response
+from rowferry.records import FailedRow
 from rowferry.verdict import Fate, Verdict, judge
 
 if TYPE_CHECKING:

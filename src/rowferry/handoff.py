@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rowferry.batches import Batch, Origin
     from rowferry.batching import Batcher
-    from rowferry.records import Batch, FailedRow, Origin
+    from rowferry.records import FailedRow
 
     Receive: TypeAlias = Callable[[list[Batch]], None]
     """Takes batches on the reading thread and hands them to the event loop."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rowferry import abort
+from rowferry.batches import Origin
 from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
@@ -23,13 +24,13 @@ from rowferry.delivery import Delivery, too_many_dead
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
 from rowferry.handoff import Handoff
 from rowferry.ledger import Ledger
-from rowferry.records import FailedRow, Key, Origin, Progress, Report, Row
+from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.transforms import Transform, key_of, shape
 from rowferry.values import UnencodableError, encode_chunk, too_large
 
 if TYPE_CHECKING:
     from rowferry.api import Api
-    from rowferry.records import Batch
+    from rowferry.batches import Batch
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]

@@ -1,10 +1,9 @@
-"""The values that flow: what one part of rowferry hands to the next."""
+"""The values that users see: rows that failed, JSON that is text, progress, the report."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,87 +22,15 @@ class FailedRow(NamedTuple):
     exception: Exception
 
 
-class RawJSON(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RawJSON:
     """JSON that is already text: it goes into the body as it is."""
 
     text: str | bytes
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """
-    Where a record comes from; kept only where a message or `on_error` may ask for it.
-
-    Attributes:
-        key: None where no key was declared.
-        value: what the transform gave; None without `on_error`.
-    """
-
-    key: Key | None = None
-    value: Any = None
-
-
-class Attempts(msgspec.Struct, frozen=True):
-    """
-    What happened to a batch that was not settled at once.
-
-    Attributes:
-        since: when it first failed, in seconds of the loop's clock.
-        delivered_before: records delivered when it was first sent, to tell poison from outage.
-        tries: times that failed, of any kind.
-        ambiguous: those of them after which the API may hold the records.
-        doubtful: whether the last one was of those.
-    """
-
-    since: float
-    delivered_before: int
-    tries: int = 0
-    ambiguous: int = 0
-    doubtful: bool = False
-
-    def after(self, *, doubtful: bool) -> Attempts:
-        """Give what it is after one more failed try."""
-        return Attempts(
-            self.since, self.delivered_before, self.tries + 1, self.ambiguous + doubtful, doubtful
-        )
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """
-    The records of one request.
-
-    Attributes:
-        body: of the request.
-        count: how many records it holds.
-        origins: of its records, in order; empty where nobody may ask for them.
-        attempts: None until it failed for the first time.
-    """
-
-    body: bytes
-    count: int = 1
-    origins: tuple[Origin, ...] = ()
-    attempts: Attempts | None = None
-
-
-class Response(msgspec.Struct, frozen=True):
-    """
-    A final answer.
-
-    Attributes:
-        status: 200 to 599.
-        headers: pairs as they came, names in lower case.
-        body: at most 64 KiB of it.
-    """
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    body: bytes = b""
-
-    def header(self, name: bytes) -> bytes | None:
-        """Give the first value of the header *name* (lower case), or None."""
-        return next((value for known, value in self.headers if known == name), None)
-
-
-class Progress(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
     """
     How far a transfer is, at one moment.
 
@@ -135,7 +62,8 @@ class Progress(msgspec.Struct, frozen=True):
         return self.delivered / self.seconds if self.seconds else 0.0
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
     """
     What became of the rows of a transfer; `records == delivered + dead + pending` always holds.
 
@@ -192,5 +120,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_dict(self) -> dict[str, int | float]:
         """Give every figure by its name, for machines."""
-        figures = {name: getattr(self, name) for name in self.__struct_fields__}
-        return figures | {"rows_per_second": self.rows_per_second, "exit_code": self.exit_code}
+        return asdict(self) | {"rows_per_second": self.rows_per_second, "exit_code": self.exit_code}

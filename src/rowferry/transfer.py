@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import threading
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from rowferry.api import Api, as_api
 from rowferry.budget import Budget
-from rowferry.db_params import connect
-from rowferry.exceptions import ConfigError
-from rowferry.extract import Query
-from rowferry.observe import observer_of
-from rowferry.pipeline import Run, Transfer
 from rowferry.row_factories import dict_row_factory
-from rowferry.sources import AsyncSource, QuerySource, iterable_source
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+
+    from rowferry.api import Api
     from rowferry.observe import Observer
-    from rowferry.pipeline import OnError, Source
+    from rowferry.options import QueryOptions, TransferOptions
+    from rowferry.pipeline import OnError
     from rowferry.records import Report, Row
     from rowferry.row_factories import RowFactory
     from rowferry.transforms import Transform
 
+# `running` is imported in the functions: with asyncio, ssl and msgspec it takes most of the time
+# that importing all of rowferry would take, and those who only read or load rows need none of it.
+
 _NO_LIMITS = Budget()
-
-
-class _PlainOptions(TypedDict, total=False):
-    """The options that the pipeline takes as users give them."""
-
-    transform: Transform | None
-    on_error: OnError | None
-    limit: int | None
-    budget: Budget
-    chunk_size: int
-
-
-class TransferOptions(_PlainOptions, total=False):
-    """The options of `post_rows`, which its awaitable twin takes as well."""
-
-    key: str | Sequence[str] | None
-    progress: bool | Observer | None
-
-
-class QueryOptions(TransferOptions, total=False):
-    """The options of `copy_to_api`, which its awaitable twin takes as well."""
-
-    parameters: Sequence[Any] | Mapping[str, Any]
-    row_factory: RowFactory
 
 
 def post_rows(
@@ -91,11 +61,11 @@ def post_rows(
         TransferError: the run was stopped before all was settled; it has the `report`.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    api = as_api(api)
-    transfer = _transfer(
-        iterable_source(rows, api.batch_linger),
+    from rowferry import running  # noqa: PLC0415 (see above)
+
+    transfer = running.of_rows(
+        rows,
         api,
-        total=len(rows) if isinstance(rows, Sized) else None,
         transform=transform,
         key=key,
         on_error=on_error,
@@ -104,7 +74,7 @@ def post_rows(
         chunk_size=chunk_size,
         progress=progress,
     )
-    return _run_here(transfer)
+    return running.run_here(transfer)
 
 
 def copy_to_api(
@@ -154,7 +124,9 @@ def copy_to_api(
         TransferError: the run was stopped before all was settled; it has the `report`.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    transfer = _query_transfer(
+    from rowferry import running  # noqa: PLC0415 (see above)
+
+    transfer = running.of_query(
         select_query,
         conn,
         api,
@@ -168,7 +140,7 @@ def copy_to_api(
         chunk_size=chunk_size,
         progress=progress,
     )
-    return _run_here(transfer)
+    return running.run_here(transfer)
 
 
 async def apost_rows(
@@ -188,14 +160,9 @@ async def apost_rows(
     Raises:
         ConfigError, TransferError, AbortError: as `post_rows`.
     """
-    api = as_api(api)
-    total = len(rows) if isinstance(rows, Sized) else None
-    source: Source
-    if isinstance(rows, AsyncIterable):
-        source = AsyncSource(rows, api.batch_linger, asyncio.get_running_loop())
-    else:
-        source = iterable_source(rows, api.batch_linger)
-    return await _run_awaited(_transfer(source, api, total=total, **options))
+    from rowferry import running  # noqa: PLC0415 (see above)
+
+    return await running.run_awaited(running.of_rows(rows, api, **options))
 
 
 async def acopy_to_api(
@@ -212,110 +179,6 @@ async def acopy_to_api(
     Raises:
         SourceError, ConfigError, TransferError, AbortError: as `copy_to_api`.
     """
-    return await _run_awaited(_query_transfer(select_query, conn, api, **options))
+    from rowferry import running  # noqa: PLC0415 (see above)
 
-
-def _query_transfer(
-    select_query: str,
-    conn: Any,
-    api: str | Api,
-    *,
-    parameters: Sequence[Any] | Mapping[str, Any] = (),
-    row_factory: RowFactory = dict_row_factory,
-    **options: Unpack[TransferOptions],
-) -> Transfer:
-    untouched = options.get("transform") is None
-    source = QuerySource(
-        Query(select_query, conn, parameters, row_factory),
-        # a DbParams is a mapping of what it takes to connect
-        partial(connect, conn) if isinstance(conn, str | Mapping) else None,
-        raw_json=untouched,
-    )
-    plain_names = untouched and row_factory is dict_row_factory
-    return _transfer(source, as_api(api), plain_names=plain_names, **options)
-
-
-def _transfer(
-    source: Source,
-    api: Api,
-    *,
-    total: int | None = None,
-    plain_names: bool = False,
-    key: str | Sequence[str] | None = None,
-    progress: bool | Observer | None = None,
-    **options: Unpack[_PlainOptions],
-) -> Transfer:
-    """Gather what a face was given into the one value that the pipeline takes."""
-    known = [count for count in (total, options.get("limit")) if count is not None]
-    return Transfer(
-        source=source,
-        api=api,
-        key=_columns(key),
-        observer=observer_of(progress),
-        total=min(known, default=None),
-        plain_names=plain_names,
-        **options,
-    )
-
-
-def _columns(key: Any) -> tuple[str, ...] | None:
-    """
-    Give the key's columns.
-
-    Raises:
-        ConfigError: it is neither a column name nor several.
-    """
-    if key is None:
-        return None
-    columns = (key,) if isinstance(key, str) else tuple(key)
-    if not columns or not all(isinstance(column, str) and column for column in columns):
-        raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")
-    return columns
-
-
-def _run_here(transfer: Transfer) -> Report:
-    """Read on this thread, deliver on the event loop of another."""
-    run = Run(transfer)
-    delivering = threading.Thread(target=_deliver, args=(run,), name="rowferry-delivery")
-    delivering.start()
-    try:
-        run.read()
-    finally:
-        delivering.join()
-    return run.result()
-
-
-def _deliver(run: Run) -> None:
-    try:
-        with asyncio.Runner(loop_factory=_new_loop()) as runner:
-            runner.run(run.deliver())
-    except BaseException as error:  # noqa: BLE001 (raised on the calling thread)
-        run.stop(error)
-    finally:
-        run.end_delivery()
-
-
-def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Give what makes the fastest event loop there is."""
-    if sys.platform == "win32" or sys.implementation.name != "cpython":
-        return asyncio.new_event_loop
-    import uvloop  # noqa: PLC0415 (not on every platform)
-
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-async def _run_awaited(transfer: Transfer) -> Report:
-    """Deliver on the running loop, read on a thread of its own."""
-    run = Run(transfer)
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "rowferry-reading") as executor:
-        delivering = loop.create_task(run.deliver())
-        reading = loop.run_in_executor(executor, run.read)
-        halves = asyncio.gather(delivering, reading, return_exceptions=True)
-        while not halves.done():
-            try:
-                await asyncio.shield(halves)
-            except asyncio.CancelledError as cancelled:
-                run.stop(cancelled)
-    return run.result()
+    return await running.run_awaited(running.of_query(select_query, conn, api, **options))

@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from rowferry.records import Response
+    from rowferry.batches import Response
 
 
 class Fate(enum.Enum):

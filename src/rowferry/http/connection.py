@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from rowferry.records import Response
+from rowferry.batches import Response
 
 if TYPE_CHECKING:
     import ssl

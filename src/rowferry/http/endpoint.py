@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from rowferry.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    import ssl
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or the name of a header. Source: RFC 9110, section 5.6.2."""
@@ -147,6 +149,8 @@ def tls_context(tls: Any) -> ssl.SSLContext:
     Raises:
         ConfigError: it is none of these (False among them), or a file cannot be used.
     """
+    import ssl  # noqa: PLC0415 (20 ms, for https only)
+
     if isinstance(tls, ssl.SSLContext):
         return tls
     if tls is True:
@@ -160,6 +164,8 @@ def tls_context(tls: Any) -> ssl.SSLContext:
 
 
 def _context_of_files(ca: Any = None, cert: Any = None, key: Any = None) -> ssl.SSLContext:
+    import ssl  # noqa: PLC0415 (the same)
+
     if key and not cert:
         raise ConfigError("tls: 'key' needs 'cert', the certificate that it belongs to")
     try:

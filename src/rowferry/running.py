@@ -1,0 +1,165 @@
+"""What puts a transfer on its threads and loops; imported once there is one to run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterable, Mapping, Sized
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from rowferry.api import Api, as_api
+from rowferry.db_params import connect
+from rowferry.exceptions import ConfigError
+from rowferry.extract import Query
+from rowferry.observe import observer_of
+from rowferry.pipeline import Run, Transfer
+from rowferry.row_factories import dict_row_factory
+from rowferry.sources import AsyncSource, QuerySource, iterable_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rowferry.observe import Observer
+    from rowferry.options import PlainOptions, TransferOptions
+    from rowferry.pipeline import Source
+    from rowferry.records import Report
+    from rowferry.row_factories import RowFactory
+
+
+def of_rows(rows: Any, api: str | Api, **options: Unpack[TransferOptions]) -> Transfer:
+    """
+    Give the transfer of an iterable's rows; of an async one only where a loop is running.
+
+    Raises:
+        ConfigError: an argument cannot work.
+    """
+    api = as_api(api)
+    source: Source
+    if isinstance(rows, AsyncIterable):
+        source = AsyncSource(rows, api.batch_linger, _running_loop())
+    else:
+        source = iterable_source(rows, api.batch_linger)
+    total = len(rows) if isinstance(rows, Sized) else None
+    return _transfer(source, api, total=total, **options)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise ConfigError("rows is an async iterable: await apost_rows(…) takes those") from error
+
+
+def of_query(
+    select_query: str,
+    conn: Any,
+    api: str | Api,
+    *,
+    parameters: Sequence[Any] | Mapping[str, Any] = (),
+    row_factory: RowFactory = dict_row_factory,
+    **options: Unpack[TransferOptions],
+) -> Transfer:
+    """
+    Give the transfer of a query's rows.
+
+    Raises:
+        ConfigError: an argument cannot work.
+    """
+    untouched = options.get("transform") is None
+    source = QuerySource(
+        Query(select_query, conn, parameters, row_factory),
+        # a DbParams is a mapping of what it takes to connect
+        partial(connect, conn) if isinstance(conn, str | Mapping) else None,
+        raw_json=untouched,
+    )
+    plain_names = untouched and row_factory is dict_row_factory
+    return _transfer(source, as_api(api), plain_names=plain_names, **options)
+
+
+def _transfer(
+    source: Source,
+    api: Api,
+    *,
+    total: int | None = None,
+    plain_names: bool = False,
+    key: str | Sequence[str] | None = None,
+    progress: bool | Observer | None = None,
+    **options: Unpack[PlainOptions],
+) -> Transfer:
+    """Gather what a face was given into the one value that the pipeline takes."""
+    known = [count for count in (total, options.get("limit")) if count is not None]
+    return Transfer(
+        source=source,
+        api=api,
+        key=_columns(key),
+        observer=observer_of(progress),
+        total=min(known, default=None),
+        plain_names=plain_names,
+        **options,
+    )
+
+
+def _columns(key: Any) -> tuple[str, ...] | None:
+    """
+    Give the key's columns.
+
+    Raises:
+        ConfigError: it is neither a column name nor several.
+    """
+    if key is None:
+        return None
+    columns = (key,) if isinstance(key, str) else tuple(key)
+    if not columns or not all(isinstance(column, str) and column for column in columns):
+        raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")
+    return columns
+
+
+def run_here(transfer: Transfer) -> Report:
+    """Read on this thread, deliver on the event loop of another."""
+    run = Run(transfer)
+    delivering = threading.Thread(target=_deliver, args=(run,), name="rowferry-delivery")
+    delivering.start()
+    try:
+        run.read()
+    finally:
+        delivering.join()
+    return run.result()
+
+
+def _deliver(run: Run) -> None:
+    try:
+        with asyncio.Runner(loop_factory=_new_loop()) as runner:
+            runner.run(run.deliver())
+    except BaseException as error:  # noqa: BLE001 (raised on the calling thread)
+        run.stop(error)
+    finally:
+        run.end_delivery()
+
+
+def _new_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Give what makes the fastest event loop there is."""
+    if sys.platform == "win32" or sys.implementation.name != "cpython":
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415 (not on every platform)
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def run_awaited(transfer: Transfer) -> Report:
+    """Deliver on the running loop, read on a thread of its own."""
+    run = Run(transfer)
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, "rowferry-reading") as executor:
+        delivering = loop.create_task(run.deliver())
+        reading = loop.run_in_executor(executor, run.read)
+        halves = asyncio.gather(delivering, reading, return_exceptions=True)
+        while not halves.done():
+            try:
+                await asyncio.shield(halves)
+            except asyncio.CancelledError as cancelled:
+                run.stop(cancelled)
+    return run.result()
