@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -94,6 +95,9 @@ class FakeApi:
 
     Attributes:
         received: all requests that were complete, in the order of their arrival.
+        connections: that clients have opened so far.
+        in_flight: requests that are complete and not answered yet.
+        most_in_flight: the largest that number was.
     """
 
     def __init__(
@@ -101,6 +105,9 @@ class FakeApi:
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._held: list[Callable[[], None]] | None = None
         self._answer = answer
         self._tls = tls
         self._port = 0
@@ -127,6 +134,14 @@ class FakeApi:
     def open_connections(self) -> int:
         """Connections that clients keep open now."""
         return len(self._open)
+
+    def hold(self) -> None:
+        """Keep back all answers from now on, until `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Send the answers that were kept back, and keep back no more."""
+        self._loop.call_soon_threadsafe(self._release)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -159,7 +174,14 @@ class FakeApi:
             transport.abort()
         await asyncio.sleep(0)
 
+    def _release(self) -> None:
+        held, self._held = self._held or [], None
+        for send in held:
+            send()
+
     def _take(self, request: Received) -> Answer | None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.received.append(request)
         answer = self._answer(request) if callable(self._answer) else self._answer
         return Answer(status=answer) if isinstance(answer, int) else answer
@@ -173,6 +195,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
         self._number = api.connections
+        self._unanswered = 0
         self._path = b""
         self._headers: dict[str, str] = {}
         self._body = b""
@@ -185,6 +208,11 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's name)
         self._api._open.discard(self._transport)  # noqa: SLF001 (its other half)
+        self._settle(self._unanswered)
+
+    def _settle(self, answers: int) -> None:
+        self._unanswered -= answers
+        self._api.in_flight -= answers
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -204,6 +232,7 @@ class _Connection(asyncio.Protocol):
         self._path, self._headers, self._body = b"", {}, b""
         number = len(self._api.received)
         request = Received(number, method, path, headers, body, self._number)
+        self._unanswered += 1
         answer = self._api._take(request)  # noqa: SLF001 (its other half)
         if answer is None:
             return
@@ -213,6 +242,12 @@ class _Connection(asyncio.Protocol):
             self._send(answer)
 
     def _send(self, answer: Answer) -> None:
+        if self._transport.is_closing():
+            return
+        if self._api._held is not None:  # noqa: SLF001 (its other half)
+            self._api._held.append(functools.partial(self._send, answer))  # noqa: SLF001
+            return
+        self._settle(1)
         if answer.cut == "reset":
             self._reset(answer)
             return

@@ -1,11 +1,12 @@
-"""The databases that rowferry knows: one file each, one line each in `DATABASES`."""
+"""The databases that rowferry knows: one file a driver, one line each in `DATABASES`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rowferry.databases.contract import Column, Connection, Database, OpenRows, Unreadable
-from rowferry.databases.postgresql import Psycopg, Psycopg2
+from rowferry.databases.postgresql import Psycopg
+from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
 from rowferry.exceptions import DriverError
 

@@ -1,4 +1,4 @@
-"""PostgreSQL, by psycopg 3, and by psycopg2 for connections that users already have."""
+"""PostgreSQL, by psycopg 3."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ from rowferry.databases.postgresql_values import (
     all_binary,
     fetchall_tolerant,
     json_dumpers,
-    psycopg2_adapt_raw_json,
-    psycopg2_raw_json,
-    psycopg2_tolerant,
-    psycopg2_with_json,
     raw_json_loaders,
 )
 from rowferry.exceptions import DriverError
@@ -30,9 +26,8 @@ if TYPE_CHECKING:
     from rowferry.databases.contract import Connection, OpenRows, Parameters, Writer
 
 _DEFAULT_PORT = 5432
-_PAGE = 500  # rows a round trip of psycopg2's execute_batch
 
-_cursor_numbers = itertools.count(1)
+cursor_numbers = itertools.count(1)
 
 _COLUMNS = """
 SELECT n.nspname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -59,7 +54,7 @@ _ADVICE = {
 """What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
 
 
-class _PostgreSQL:
+class PostgreSQL:
     """What both drivers share: parameters, transactions in SQL, the catalogue."""
 
     dbtype = "PG"
@@ -156,7 +151,7 @@ class _PostgreSQL:
         return _COLUMNS, {"table": table, "schema": schema}
 
 
-class Psycopg(_PostgreSQL):
+class Psycopg(PostgreSQL):
     """PostgreSQL by psycopg 3: server-side cursors, binary where every type allows it."""
 
     driver = "psycopg"
@@ -197,7 +192,7 @@ class Psycopg(_PostgreSQL):
         raw_json: bool,
     ) -> OpenRows:
         raw = raw_json_loaders(conn.info.encoding) if raw_json else ()
-        if _hold(self, conn, sql) is None:
+        if holding(self, conn, sql) is None:
             return _PlainRows(conn, sql, parameters, raw, tolerant=tolerant)
         return _DeclaredRows(self, conn, sql, parameters, raw, tolerant=tolerant)
 
@@ -212,68 +207,11 @@ class Psycopg(_PostgreSQL):
         return next((advice for sign, advice in _ADVICE.items() if sign in words), "")
 
 
-class Psycopg2(_PostgreSQL):
-    """PostgreSQL by psycopg2, for those who come from ETLHelper."""
-
-    driver = "psycopg2"
-
-    def owns(self, conn: object) -> bool:
-        module = sys.modules.get("psycopg2.extensions")
-        return module is not None and isinstance(conn, module.connection)
-
-    def connect(
-        self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
-    ) -> Connection:
-        try:
-            import psycopg2  # noqa: PLC0415 - imported where used
-        except ImportError as error:
-            raise DriverError(
-                "driver=\"psycopg2\" needs it: pip install 'rowferry[psycopg2]'"
-            ) from error
-        login = {name: params[name] for name in self.required}
-        return psycopg2.connect(**{**login, "password": password, **options})
-
-    def commit(self, conn: Connection) -> None:
-        self._end(conn, "COMMIT")
-
-    def rollback(self, conn: Connection) -> None:
-        self._end(conn, "ROLLBACK")
-
-    def _end(self, conn: Connection, how: str) -> None:
-        if not conn.autocommit:
-            getattr(conn, how.lower())()
-        elif self.in_transaction(conn):
-            self.execute(conn, how, ())  # the methods do nothing on an autocommit connection
-
-    def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
-    ) -> OpenRows:
-        types = [*psycopg2_raw_json()] if raw_json else []
-        types += psycopg2_tolerant() if tolerant else ()
-        return _Psycopg2Rows(self, conn, sql, parameters, types)
-
-    def interrupt(self, conn: Connection) -> None:
-        conn.cancel()
-
-    def writer(self, conn: Connection, sql: str) -> Writer:
-        return partial(_write2, conn, sql)
-
-    def advice(self, error: BaseException) -> str:
-        del error
-        return ""
-
-
 _IN_TRANSACTION = 2  # libpq's PQTRANS_INTRANS
 _BINARY = True
 
 
-def _hold(database: _PostgreSQL, conn: Connection, sql: str) -> bool | None:
+def holding(database: PostgreSQL, conn: Connection, sql: str) -> bool | None:
     """
     Tell how to declare a cursor for *sql*: to survive a commit, or not; None: not at all.
 
@@ -287,7 +225,7 @@ def _hold(database: _PostgreSQL, conn: Connection, sql: str) -> bool | None:
     return False if database.in_transaction(conn) or not database.is_autocommit(conn) else None
 
 
-def _close_declared(database: _PostgreSQL, conn: Connection, name: str) -> None:
+def close_declared(database: PostgreSQL, conn: Connection, name: str) -> None:
     """Close a cursor that may be gone: a CLOSE of none would fail the user's transaction."""
     if conn.closed or conn.info.transaction_status not in {0, _IN_TRANSACTION}:
         return
@@ -321,10 +259,10 @@ class _DeclaredRows:
         self._database = database
         self._conn = conn
         self._tolerant = tolerant
-        self._name = f"rowferry_{next(_cursor_numbers)}"
+        self._name = f"rowferry_{next(cursor_numbers)}"
         self._exhausted = False
         self.cursor = _tuple_cursor(conn, raw)
-        hold = "WITH HOLD " if _hold(database, conn, sql) else ""
+        hold = "WITH HOLD " if holding(database, conn, sql) else ""
         declare = f'DECLARE "{self._name}" NO SCROLL CURSOR {hold}FOR {sql}'
         self.cursor.execute(declare, parameters or None, prepare=False)
         self.cursor.execute(f'FETCH 0 FROM "{self._name}"', prepare=False)  # tells the columns
@@ -347,7 +285,7 @@ class _DeclaredRows:
         self.cursor.close()
         if not self._exhausted:
             self._exhausted = True
-            _close_declared(self._database, self._conn, self._name)
+            close_declared(self._database, self._conn, self._name)
 
 
 class _PlainRows:
@@ -415,51 +353,6 @@ def _without_pipeline_warnings() -> Iterator[None]:
         yield
     finally:
         log.removeFilter(is_news)
-
-
-class _Psycopg2Rows:
-    """Rows of psycopg2: of a named cursor where one can be declared, else all in memory."""
-
-    def __init__(
-        self,
-        database: Psycopg2,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        types: Sequence[Any],
-    ) -> None:
-        from psycopg2 import extensions  # noqa: PLC0415 - imported where used
-
-        hold = _hold(database, conn, sql)
-        self._database = database
-        self._conn = conn
-        self._name = None if hold is None else f"rowferry_{next(_cursor_numbers)}"
-        self.writes = hold is None
-        self.cursor = conn.cursor(self._name, cursor_factory=extensions.cursor, withhold=bool(hold))
-        for kind in types:
-            extensions.register_type(kind, self.cursor)
-        self.cursor.execute(sql, parameters or None)
-
-    def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        if self._name is None and self.cursor.description is None:
-            return []
-        rows: list[tuple[Any, ...]] = self.cursor.fetchmany(count)
-        return rows
-
-    def close(self) -> None:
-        if self._name is None:
-            self.cursor.close()
-        else:
-            # The cursor's own close() fails where a rollback has taken what it names.
-            _close_declared(self._database, self._conn, self._name)
-
-
-def _write2(conn: Connection, sql: str, rows: list[Any]) -> None:
-    from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
-
-    psycopg2_adapt_raw_json()
-    with conn.cursor() as cursor:
-        execute_batch(cursor, sql, [psycopg2_with_json(row) for row in rows], page_size=_PAGE)
 
 
 def _conninfo_value(value: str) -> str:

@@ -1,0 +1,125 @@
+"""PostgreSQL, by psycopg2: for connections that users already have."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rowferry.databases.postgresql import PostgreSQL, close_declared, cursor_numbers, holding
+from rowferry.databases.postgresql_values import (
+    psycopg2_adapt_raw_json,
+    psycopg2_raw_json,
+    psycopg2_tolerant,
+    psycopg2_with_json,
+)
+from rowferry.exceptions import DriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rowferry.databases.contract import Connection, OpenRows, Parameters, Writer
+
+_PAGE = 500  # rows a round trip of execute_batch
+
+
+class Psycopg2(PostgreSQL):
+    """PostgreSQL by psycopg2, for those who come from ETLHelper."""
+
+    driver = "psycopg2"
+
+    def owns(self, conn: object) -> bool:
+        module = sys.modules.get("psycopg2.extensions")
+        return module is not None and isinstance(conn, module.connection)
+
+    def connect(
+        self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
+    ) -> Connection:
+        try:
+            import psycopg2  # noqa: PLC0415 - imported where used
+        except ImportError as error:
+            raise DriverError(
+                "driver=\"psycopg2\" needs it: pip install 'rowferry[psycopg2]'"
+            ) from error
+        login = {name: params[name] for name in self.required}
+        return psycopg2.connect(**{**login, "password": password, **options})
+
+    def commit(self, conn: Connection) -> None:
+        self._end(conn, "COMMIT")
+
+    def rollback(self, conn: Connection) -> None:
+        self._end(conn, "ROLLBACK")
+
+    def _end(self, conn: Connection, how: str) -> None:
+        if not conn.autocommit:
+            getattr(conn, how.lower())()
+        elif self.in_transaction(conn):
+            self.execute(conn, how, ())  # the methods do nothing on an autocommit connection
+
+    def open_rows(
+        self,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        *,
+        tolerant: bool,
+        raw_json: bool,
+    ) -> OpenRows:
+        types = [*psycopg2_raw_json()] if raw_json else []
+        types += psycopg2_tolerant() if tolerant else ()
+        return _Psycopg2Rows(self, conn, sql, parameters, types)
+
+    def interrupt(self, conn: Connection) -> None:
+        conn.cancel()
+
+    def writer(self, conn: Connection, sql: str) -> Writer:
+        return partial(_write2, conn, sql)
+
+    def advice(self, error: BaseException) -> str:
+        del error
+        return ""
+
+
+class _Psycopg2Rows:
+    """Rows of psycopg2: of a named cursor where one can be declared, else all in memory."""
+
+    def __init__(
+        self,
+        database: Psycopg2,
+        conn: Connection,
+        sql: str,
+        parameters: Parameters,
+        types: Sequence[Any],
+    ) -> None:
+        from psycopg2 import extensions  # noqa: PLC0415 - imported where used
+
+        hold = holding(database, conn, sql)
+        self._database = database
+        self._conn = conn
+        self._name = None if hold is None else f"rowferry_{next(cursor_numbers)}"
+        self.writes = hold is None
+        self.cursor = conn.cursor(self._name, cursor_factory=extensions.cursor, withhold=bool(hold))
+        for kind in types:
+            extensions.register_type(kind, self.cursor)
+        self.cursor.execute(sql, parameters or None)
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        if self._name is None and self.cursor.description is None:
+            return []
+        rows: list[tuple[Any, ...]] = self.cursor.fetchmany(count)
+        return rows
+
+    def close(self) -> None:
+        if self._name is None:
+            self.cursor.close()
+        else:
+            # The cursor's own close() fails where a rollback has taken what it names.
+            close_declared(self._database, self._conn, self._name)
+
+
+def _write2(conn: Connection, sql: str, rows: list[Any]) -> None:
+    from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
+
+    psycopg2_adapt_raw_json()
+    with conn.cursor() as cursor:
+        execute_batch(cursor, sql, [psycopg2_with_json(row) for row in rows], page_size=_PAGE)
