@@ -125,7 +125,8 @@ class Connection(asyncio.Protocol):
         if waiting is None:  # nobody asked: the next answer could not be told from this
             self._drop()
             return
-        if data == self._known_bytes and not self._received and not self._interim:
+        fresh = not self._received and not self._interim
+        if data == self._known_bytes and fresh and not self._transport.get_write_buffer_size():
             self._waiting = None
             if not waiting.done():
                 waiting.set_result(self._known)
