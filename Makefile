@@ -10,7 +10,7 @@ $(READY): requirements-dev.txt pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: $(READY)  ## 28,000 real airports into a local API, three ways

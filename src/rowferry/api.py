@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote
 
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MIB = 1024 * 1024
 _STATUSES = (*range(200, 300), *range(400, 600))
+_MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
 _SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "signature")
 
 Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
@@ -93,10 +95,10 @@ class Api:
     def _check_batches(self) -> None:
         whole("batch_bytes", self.batch_bytes, 1)
         at_least("batch_linger", self.batch_linger, 0)
+        most = self.format.max_batch_size
         if self.batch_size is None:
             return
         whole("batch_size", self.batch_size, 1)
-        most = self.format.max_batch_size
         if most is not None and self.batch_size > most:
             raise ConfigError(
                 f"batch_size must be {most} with body_format {self.format.name!r}, "
@@ -113,6 +115,11 @@ class Api:
         """How records become bodies."""
         if isinstance(self.body_format, str):
             return format_named(self.body_format)
+        if missing := _MEMBERS - set(dir(self.body_format)):
+            raise ConfigError(
+                f"body_format must be a name or a Format; {self.body_format!r} has no "
+                f"{', '.join(sorted(missing))}"
+            )
         return self.body_format
 
     @property
@@ -145,11 +152,14 @@ class Api:
         return f"{self.method} {self.endpoint}"
 
     def redact(self, text: str) -> str:
-        """Blot out the values of headers that look secret, should an answer repeat them."""
+        """Blot out what may be secret (headers, the query), should an answer repeat it."""
         for name, value in self.headers.items():
             if any(word in name.lower() for word in _SECRET_NAMES):
                 for secret in {value, *value.split()[1:]} - {""}:
                     text = text.replace(secret, "***")
+        _, _, query = self.endpoint.target.partition("?")
+        for secret in filter(None, (query, *(pair.partition("=")[2] for pair in query.split("&")))):
+            text = text.replace(secret, "***").replace(unquote(secret), "***")
         return text
 
 
@@ -168,7 +178,8 @@ def as_api(api: Any) -> Api:
 
 
 def _check_statuses(statuses: Any) -> None:
-    if not statuses or not all(status in _STATUSES for status in statuses):
+    known = isinstance(statuses, Collection) and all(status in _STATUSES for status in statuses)
+    if not statuses or not known:
         raise ConfigError(
             f"success_status must be statuses such as (200, 201), no redirects, not {statuses!r}"
         )

@@ -33,6 +33,8 @@ class Attempts(msgspec.Struct, frozen=True):
         tries: times that failed, of any kind.
         ambiguous: those of them after which the API may hold the records.
         doubtful: whether the last one was of those.
+        broken: whether its connection broke: on a kept one that may be the fault of the request
+            before, so that the next try is to have a new one.
     """
 
     since: float
@@ -40,11 +42,17 @@ class Attempts(msgspec.Struct, frozen=True):
     tries: int = 0
     ambiguous: int = 0
     doubtful: bool = False
+    broken: bool = False
 
-    def after(self, *, doubtful: bool) -> Attempts:
+    def after(self, *, doubtful: bool, broken: bool) -> Attempts:
         """Give what it is after one more failed try."""
         return Attempts(
-            self.since, self.delivered_before, self.tries + 1, self.ambiguous + doubtful, doubtful
+            self.since,
+            self.delivered_before,
+            self.tries + 1,
+            self.ambiguous + doubtful,
+            doubtful,
+            broken,
         )
 
 

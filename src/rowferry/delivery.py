@@ -36,22 +36,20 @@ LONGEST_PAUSE = 600.0
 
 _TICK = 0.05
 _ANSWER_SHOWN = 2048
-_FIRST_PROBLEMS = (OSError, TimeoutError)
+_MISSING = frozenset({404, 405, 410})
+_WRONG_URL = " (nothing was delivered yet: are url and method right?)"
+_NO_CONNECTION = (OSError, TimeoutError)
 
 
 class _Lane:
-    """A worker's own: its connection and its task."""
+    """A worker's own: its connection, its task, and whether it awaits or reads an answer."""
 
-    __slots__ = ("connection", "task")
+    __slots__ = ("connection", "sending", "task")
 
     def __init__(self) -> None:
         self.connection: Connection | None = None
+        self.sending = False
         self.task: asyncio.Task[None]
-
-    @property
-    def sending(self) -> bool:
-        """Whether a request of it is in flight."""
-        return self.connection is not None and self.connection.busy
 
 
 class Delivery:
@@ -138,7 +136,8 @@ class Delivery:
         for waiting in self._later.values():
             waiting.cancel()
         self._finish()
-        self._grace = self._loop.call_later(self._budget.grace, self.abort)
+        loop = asyncio.get_running_loop()
+        self._grace = loop.call_later(self._budget.grace, self.abort)
 
     def abort(self) -> None:
         """Give up what is in flight, too."""
@@ -164,6 +163,7 @@ class Delivery:
                     continue
             delivered_before = ledger.delivered
             ledger.begin_request()
+            lane.sending = True
             body = batch.body
             try:
                 response = await connection.send(b"%b%d\r\n\r\n%b" % (head, len(body), body))
@@ -172,12 +172,13 @@ class Delivery:
                 self._retry(batch, Verdict(fate, str(failure)), delivered_before)
                 continue
             finally:
+                lane.sending = False
                 ledger.in_flight -= 1
             if response.status in success:
                 ledger.delivered += batch.count
                 self._settle(batch)
             else:
-                verdict = judge(response, success, time.time())
+                verdict = judge(response, success, time.time(), self._api.endpoint.origin)
                 self._act(batch, verdict, response, delivered_before)
 
     async def _next(self) -> Batch | None:
@@ -199,6 +200,8 @@ class Delivery:
         """
         try:
             await self._await_turn()
+            if lane.connection and batch.attempts and batch.attempts.broken:
+                lane.connection.close()
             if lane.connection is None or not lane.connection.usable:
                 lane.connection = await self._connect()
         except ExchangeError as failure:
@@ -240,7 +243,7 @@ class Delivery:
                     return await self._reach()
         try:
             return await self._open()
-        except _FIRST_PROBLEMS as error:
+        except _NO_CONNECTION as error:
             self._refuse_for_good(error)
             raise ExchangeError(_why(error), handed_over=False) from error
 
@@ -251,8 +254,9 @@ class Delivery:
             try:
                 connection = await self._open()
                 break
-            except _FIRST_PROBLEMS as error:
+            except _NO_CONNECTION as error:
                 self._refuse_for_good(error)
+                self._ledger.problem = _why(error)
                 if tries > retry.max_retries:
                     raise self._unreachable(error, f" (tried {tries} times)", 4) from error
                 await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
@@ -292,7 +296,8 @@ class Delivery:
     ) -> None:
         match verdict.fate:
             case Fate.REJECTED:
-                self._bury(batch, RejectedError, verdict.reason, response)
+                doubt = _WRONG_URL if response.status in _MISSING and not delivered_before else ""
+                self._bury(batch, RejectedError, verdict.reason + doubt, response)
             case Fate.AUTH:
                 self._halt(AuthError(self._message(verdict.reason, response)))
             case Fate.STOP:
@@ -311,9 +316,10 @@ class Delivery:
     ) -> None:
         """Send a batch again after a while, unless it was sent too often or is too old."""
         now = self._loop.time()
+        self._ledger.problem = verdict.reason
         doubtful = verdict.fate is Fate.AMBIGUOUS
         old = batch.attempts or Attempts(since=now, delivered_before=delivered_before)
-        attempts = old.after(doubtful=doubtful)
+        attempts = old.after(doubtful=doubtful, broken=response is None)
         retry = self._api.retry
         too_often = attempts.ambiguous > retry.max_retries
         if too_often or now - attempts.since > retry.max_retry_age:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
@@ -68,6 +68,7 @@ class Reader:
         self._raw_json = raw_json
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
+        self._kinds: Mapping[str, type] | None = None
         self._kept: list[Row] = []
         self._begun = False
         self._closed = False
@@ -94,6 +95,11 @@ class Reader:
             self.close()
             raise
         return rows
+
+    @property
+    def kinds(self) -> Mapping[str, type] | None:
+        """The Python type of each column's cells, once rows were fetched; None if not fixed."""
+        return self._kinds
 
     def finish(self) -> None:
         """Stop reading and commit, unless a verb around it will; rows not yet fetched are lost."""
@@ -179,6 +185,7 @@ class Reader:
             if rows.cursor.description is None:
                 return []  # a statement without rows has no columns to make some of
             self._make = chunk_maker(self._query.row_factory, rows.cursor)
+            self._kinds = rows.kinds
         return self._make(cells)
 
     def _take_kept(self, count: int) -> list[Row]:

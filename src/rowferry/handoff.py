@@ -103,18 +103,19 @@ class Handoff:
     # the event loop
 
     def settled(self, batch: Batch) -> None:
-        """Free the room that *batch* took; wake the reading thread once half of it is free."""
+        """Free the room that *batch* took; wake the reading thread once an eighth is free."""
         self._settled_bytes += len(batch.body) + OVERHEAD
         self._settled_records += batch.count
-        if self._waits_for_room and self._half_free:
+        if self._waits_for_room and self._enough_free:
             self._waits_for_room = False
             self._notes.put([])
 
     @property
-    def _half_free(self) -> bool:
+    def _enough_free(self) -> bool:
+        """Whether the reading thread has something to do: little at a time, but not a row each."""
         return (
-            2 * (self._put_bytes - self._settled_bytes) <= self._max_bytes
-            and 2 * (self._put_records - self._settled_records) <= self._max_records
+            8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
+            and 8 * (self._put_records - self._settled_records) <= 7 * self._max_records
         )
 
     def overdue(self) -> list[Batch]:

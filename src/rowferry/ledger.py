@@ -23,6 +23,7 @@ class Ledger:
         maybe_duplicated: records sent again that the API may have had.   (event loop)
         in_flight: requests begun and not answered.         (event loop)
         most_in_flight: the largest that number was.        (event loop)
+        problem: why records were last to be sent again.    (event loop)
     """
 
     def __init__(self, total: int | None = None) -> None:
@@ -37,6 +38,7 @@ class Ledger:
         self.maybe_duplicated = 0
         self.in_flight = 0
         self.most_in_flight = 0
+        self.problem = ""
         self._total = total
         self._began = time.monotonic()
 
@@ -63,6 +65,7 @@ class Ledger:
             retries=self.retries,
             seconds=time.monotonic() - self._began,
             total=self._total,
+            problem=self.problem,
             ended=ended,
         )
 

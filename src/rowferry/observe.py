@@ -53,13 +53,17 @@ def _both(first: Observer, second: Observer) -> Observer:
 
 
 class Heartbeat:
-    """Writes a line to the log each 10 s."""
+    """Writes a line to the log each 10 s, and a warning when requests begin to be sent again."""
 
     def __init__(self) -> None:
         self._next = HEARTBEAT
+        self._warned = False
 
     def __call__(self, event: Progress) -> None:
         """Take an event."""
+        if event.problem and not self._warned:
+            self._warned = True
+            _log.warning("requests are sent again; the first reason: %s", event.problem)
         if event.seconds >= self._next:
             self._next = event.seconds + HEARTBEAT
             _log.info(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -47,6 +47,11 @@ class Rows(Protocol):
         """Give the next rows, *count* at most; none once there are no more."""
         ...
 
+    @property
+    def kinds(self) -> Mapping[str, type] | None:
+        """The type of each column's cells, once rows were fetched; None where it is not fixed."""
+        ...
+
     def interrupt(self) -> None:
         """Make a `fetch` that is waiting raise soon; called from another thread."""
         ...
@@ -80,7 +85,7 @@ class Transfer:
         chunk_size: rows to fetch at once, at most.
         observer: takes progress events; None where nobody looks.
         total: rows that there are, where that is known.
-        plain_names: whether rows are dicts whose keys are known to be text.
+        rows_as_read: whether records are dicts by column name, just as the source gave them.
     """
 
     source: Source
@@ -93,7 +98,7 @@ class Transfer:
     chunk_size: int = 5000
     observer: Observer | None = None
     total: int | None = None
-    plain_names: bool = False
+    rows_as_read: bool = False
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -156,6 +161,8 @@ class Run:
         """Deliver what the reading half hands over, until all is settled or the run is stopped."""
         self._loop = asyncio.get_running_loop()
         self._delivering.set()
+        if self._error:  # an interrupt in the first moment found no loop to tell
+            self._delivery.stop()
         deadline = self._set_deadline(self._loop)
         try:
             await self._delivery.run()
@@ -170,7 +177,12 @@ class Run:
         seconds = self._transfer.budget.deadline
         if seconds is None:
             return None
-        return loop.call_later(seconds, self.stop, TransferError(f"deadline={seconds:g} s is over"))
+        return loop.call_later(seconds, self._stop_late, seconds)
+
+    def _stop_late(self, seconds: float) -> None:
+        problem = self._ledger.problem
+        detail = f"; the last problem was: {problem}" if problem else ""
+        self.stop(TransferError(f"deadline={seconds:g} s is over{detail}"))
 
     def end_delivery(self) -> None:
         """Let the reading half go on without an event loop: delivery has ended or cannot begin."""
@@ -205,7 +217,7 @@ class Run:
         self._rows = rows = self._transfer.source.open()
         try:
             self._hand_over_all(rows)
-            self._send(self._handoff.flush())
+            self._put(self._handoff.flush())
         finally:
             rows.close()
 
@@ -213,9 +225,10 @@ class Run:
         transfer = self._transfer
         count = min(FIRST_FETCH, transfer.chunk_size)
         while chunk := self._fetch(rows, count):
-            shaped = self._shape(chunk)
-            size = self._hand_over(shaped)
-            count = next_fetch(count, size, transfer.chunk_size)
+            kinds = rows.kinds if transfer.rows_as_read else None
+            size = self._hand_over(self._shape(chunk), kinds)
+            waited = self._make_room()
+            count = next_fetch(count, size, transfer.chunk_size, waited=waited)
 
     def _fetch(self, rows: Rows, count: int) -> list[Row]:
         """Give the next chunk; an empty one at the end or at the limit."""
@@ -241,10 +254,10 @@ class Run:
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
 
-    def _hand_over(self, shaped: Shaped) -> int:
+    def _hand_over(self, shaped: Shaped, kinds: Mapping[str, type] | None) -> int:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
-        bodies, errors = encode_chunk(shaped.records, names_are_text=transfer.plain_names)
+        bodies, errors = encode_chunk(shaped.records, kinds)
         origins = self._origins(shaped)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
@@ -256,7 +269,8 @@ class Run:
             origins = [origin for index, origin in enumerate(origins) if index not in errors]
         ledger.skipped += shaped.skipped
         ledger.records += len(bodies) + len(failed)
-        self._send(self._handoff.batch(bodies, origins))
+        ledger.unsendable += len(failed)
+        self._put(self._handoff.batch(bodies, origins))
         self._fail(failed)
         return size
 
@@ -268,11 +282,10 @@ class Run:
         return [Origin(key, value) for key, value in zip(keys, shaped.records, strict=True)]
 
     def _fail(self, failed: list[FailedRow]) -> None:
-        """Settle rows that cannot be sent at all."""
+        """Tell of rows that cannot be sent at all; stop the run where that is too much."""
         transfer, ledger = self._transfer, self._ledger
         if not failed:
             return
-        ledger.unsendable += len(failed)
         if transfer.on_error is None:
             raise failed[0].exception
         transfer.on_error(failed)
@@ -280,14 +293,20 @@ class Run:
         if max_dead is not None and ledger.dead > max_dead:
             raise too_many_dead(ledger.dead, max_dead)
 
-    def _send(self, batches: list[Batch]) -> None:
-        """Hand batches to the event loop; wait, serving callbacks, until there is room again."""
+    def _put(self, batches: list[Batch]) -> None:
+        """Hand batches to the event loop."""
         if batches:
             self._on_loop(self._delivery.receive, batches)
+
+    def _make_room(self) -> bool:
+        """Serve callbacks, and wait until there is room for more; tell whether that took time."""
         self._serve(0.0)
+        waited = False
         while not self._handoff.has_room:
+            waited = True
             self._check()
             self._serve(_CALLBACKS_EACH, room=True)
+        return waited
 
     def _check(self) -> None:
         """Unwind where the run was stopped."""

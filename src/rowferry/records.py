@@ -22,11 +22,23 @@ class FailedRow(NamedTuple):
     exception: Exception
 
 
-@dataclass(frozen=True, slots=True)
 class RawJSON:
     """JSON that is already text: it goes into the body as it is."""
 
-    text: str | bytes
+    # no dataclass: msgspec would write it as an object, and never ask the hook of values.py
+    __slots__ = ("text",)
+
+    def __init__(self, text: str | bytes) -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RawJSON) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"RawJSON({self.text!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,7 @@ class Progress:
         retries: requests that were sent again.
         seconds: since the call began.
         total: rows that there are to read; None where nobody knows.
+        problem: why a request was last sent again; empty where none was.
         ended: True in the last event.
     """
 
@@ -54,6 +67,7 @@ class Progress:
     retries: int
     seconds: float
     total: int | None
+    problem: str = ""
     ended: bool = False
 
     @property

@@ -75,8 +75,8 @@ def of_query(
         partial(connect, conn) if isinstance(conn, str | Mapping) else None,
         raw_json=untouched,
     )
-    plain_names = untouched and row_factory is dict_row_factory
-    return _transfer(source, as_api(api), plain_names=plain_names, **options)
+    as_read = untouched and row_factory is dict_row_factory
+    return _transfer(source, as_api(api), rows_as_read=as_read, **options)
 
 
 def _transfer(
@@ -84,7 +84,7 @@ def _transfer(
     api: Api,
     *,
     total: int | None = None,
-    plain_names: bool = False,
+    rows_as_read: bool = False,
     key: str | Sequence[str] | None = None,
     progress: bool | Observer | None = None,
     **options: Unpack[PlainOptions],
@@ -97,7 +97,7 @@ def _transfer(
         key=_columns(key),
         observer=observer_of(progress),
         total=min(known, default=None),
-        plain_names=plain_names,
+        rows_as_read=rows_as_read,
         **options,
     )
 

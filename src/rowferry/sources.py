@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import inspect
 import time
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,11 @@ class QueryRows:
         """Give the next rows; none once they are exhausted."""
         return self._reader.fetch(count)
 
+    @property
+    def kinds(self) -> Mapping[str, type] | None:
+        """The Python type of each column's cells, where that is fixed."""
+        return self._reader.kinds
+
     def interrupt(self) -> None:
         """Make the database give up the statement that it is at."""
         with contextlib.suppress(Exception):  # it may have ended by itself meanwhile
@@ -90,6 +97,8 @@ class IterableSource:
 
 class IterableRows:
     """The open reading of an iterable."""
+
+    kinds = None
 
     def __init__(self, iterator: Iterator[Row], linger: float, *, at_hand: bool) -> None:
         self._iterator = iterator
@@ -140,28 +149,41 @@ class AsyncSource:
 class AsyncRows:
     """The open reading of an async iterable: gathered on its loop, given to the reading thread."""
 
+    kinds = None
+
     def __init__(
         self, iterator: AsyncIterator[Row], linger: float, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._iterator = iterator
         self._linger = linger
         self._loop = loop
-        self._gathering: Future[list[Row]] | None = None
+        self._gathered: deque[Row] = deque()
+        self._gathering: Future[None] | None = None
 
     def fetch(self, count: int) -> list[Row]:
-        """Give the next rows: fewer than *count* where they come slowly."""
-        self._gathering = asyncio.run_coroutine_threadsafe(self._gather(count), self._loop)
-        return self._gathering.result()
+        """
+        Give the next rows: fewer than *count* where they come slowly.
 
-    async def _gather(self, count: int) -> list[Row]:
-        until = time.monotonic() + self._linger
-        rows: list[Row] = []
-        while len(rows) < count and time.monotonic() <= until:
+        The gathering goes on meanwhile, so that no row waits for the one behind it.
+        """
+        while not self._gathered:
+            if self._gathering is None:
+                gather = self._gather(count)
+                self._gathering = asyncio.run_coroutine_threadsafe(gather, self._loop)
+            wait((self._gathering,), self._linger)
+            if self._gathering.done():
+                self._gathering.result()
+                self._gathering = None
+                if not self._gathered:
+                    return []
+        return [self._gathered.popleft() for _ in range(min(count, len(self._gathered)))]
+
+    async def _gather(self, count: int) -> None:
+        for _ in range(count):
             try:
-                rows.append(await anext(self._iterator))
+                self._gathered.append(await anext(self._iterator))
             except StopAsyncIteration:
                 break
-        return rows
 
     def interrupt(self) -> None:
         """Cancel the gathering."""

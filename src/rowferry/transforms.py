@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from rowferry.exceptions import ConfigError
@@ -12,7 +13,8 @@ Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
 
 
-class PerRow(NamedTuple):
+@dataclass(frozen=True, slots=True)  # no named tuple: type checkers call those no functions
+class PerRow:
     """A transform that treats each row by itself; made by `per_row`."""
 
     function: Callable[[Row], Any]

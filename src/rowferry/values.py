@@ -14,8 +14,9 @@ import decimal
 import enum
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,7 +24,7 @@ import msgspec
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class UnencodableError(ValueError):
@@ -41,6 +42,9 @@ _PLAIN = frozenset(
 _FINITE = frozenset({float, decimal.Decimal})
 """Types of which some values are not in JSON; these show in the bytes that msgspec writes."""
 
+_LAST_ODD_YEAR = 1972
+
+_CHECKED = _FINITE | {dt.datetime}
 _BINARY = (bytes, bytearray, memoryview)
 _SEQUENCES = (list, tuple, set, frozenset)
 
@@ -65,20 +69,21 @@ _encode = msgspec.json.Encoder(enc_hook=_hook, decimal_format="number").encode
 
 
 def encode_chunk(
-    values: Sequence[Any], *, names_are_text: bool = False
+    values: Sequence[Any], kinds: Mapping[str, type] | None = None
 ) -> tuple[list[bytes], dict[int, UnencodableError]]:
     """
     Encode each of *values* as JSON text.
 
     Args:
         values: mappings, named tuples, sequences or plain values.
-        names_are_text: True where every value is a dict whose keys are known to be str.
+        kinds: where every value is a dict with just these names, and its cells are of these types
+            or None: so the chunk need not be searched for what JSON cannot hold.
 
     Returns:
         One text a value, and by index the errors of those that JSON cannot hold (their text is
         empty).
     """
-    bodies = _encode_plain(values, names_are_text=names_are_text)
+    bodies = _encode_plain(values) if kinds is None else _encode_known(values, kinds)
     if bodies is not None:
         return bodies, {}
     bodies, errors = [], {}
@@ -101,7 +106,7 @@ def encode_value(value: Any) -> bytes:
     try:
         return _encode(_plain(value, ()))
     except RecursionError as error:
-        raise UnencodableError("nested too deep for JSON text") from error
+        raise UnencodableError(f"{_deep_column(value)}nested too deep for JSON text") from error
 
 
 def too_large(
@@ -117,6 +122,18 @@ def too_large(
     }
 
 
+def _deep_column(value: Any) -> str:
+    """Name the column that is nested too deep."""
+    for name, cell in _named(value) or ():
+        try:
+            _encode(_plain(cell, ()))
+        except RecursionError:
+            return f"column {name!r}: "
+        except UnencodableError:
+            continue
+    return ""
+
+
 def _largest(value: Any) -> str:
     """Name the column that takes most of a record."""
     named = _named(value)
@@ -126,18 +143,44 @@ def _largest(value: Any) -> str:
     return f"column {name!r} takes most of it: "
 
 
-def _encode_plain(values: Sequence[Any], *, names_are_text: bool) -> list[bytes] | None:
+def _encode_plain(values: Sequence[Any]) -> list[bytes] | None:
     """Encode a chunk of flat dicts of harmless types; None where any needs a closer look."""
     try:
-        kinds = set(map(type, chain.from_iterable(map(dict.values, values))))
-        if not names_are_text and set(map(type, chain.from_iterable(values))) - {str}:
+        if set(map(type, chain.from_iterable(values))) - {str}:  # the names
             return None
+        kinds = set(map(type, chain.from_iterable(map(dict.values, values))))
         if kinds - _PLAIN - _FINITE:
+            return None
+        if dt.datetime in kinds and _odd_offsets(
+            cell
+            for cell in chain.from_iterable(map(dict.values, values))
+            if type(cell) is dt.datetime
+        ):
             return None
         bodies = list(map(_encode, values))
     except (TypeError, ValueError):
         return None
     return None if _shows_unfinite(bodies, kinds) else bodies
+
+
+def _encode_known(values: Sequence[Any], kinds: Mapping[str, type]) -> list[bytes] | None:
+    """Encode dicts with cells of known types; None where any needs a closer look."""
+    try:
+        for name, kind in kinds.items():
+            if kind in _CHECKED:
+                cells = [cell for cell in map(itemgetter(name), values) if cell is not None]
+                if not _all_right(cells, kind):
+                    return None
+        return list(map(_encode, values))
+    except (TypeError, ValueError, AttributeError):  # an Unreadable, broken text
+        return None
+
+
+def _all_right(cells: list[Any], kind: type) -> bool:
+    """Tell whether msgspec writes all of a column's cells as they are."""
+    if kind is dt.datetime:
+        return not _odd_offsets(cells)
+    return all(map(math.isfinite if kind is float else decimal.Decimal.is_finite, cells))
 
 
 def _shows_unfinite(bodies: list[bytes], kinds: set[type]) -> bool:
@@ -158,14 +201,9 @@ def _plain(value: Any, path: tuple[str, ...]) -> Any:
         UnencodableError: naming *path*, where JSON cannot hold it.
     """
     kind = type(value)
-    if kind is float or kind is decimal.Decimal:
-        return _finite(value, path)
-    if kind is str:
-        return _text(value, path)
-    if kind is int:
-        return _integer(value, path)
-    if kind is RawJSON:
-        return _raw(value, path)
+    check = _CHECKS.get(kind)
+    if check:
+        return check(value, path)
     if kind in _PLAIN:
         return value
     return _plain_other(value, path)
@@ -175,7 +213,12 @@ def _plain_other(value: Any, path: tuple[str, ...]) -> Any:
     """Treat the types that are rarer in rows: containers, records, subclasses, what is refused."""
     named = _named(value)
     if named is not None:
-        return {_name(name, path): _plain(cell, (*path, str(name))) for name, cell in named}
+        pairs = [(_name(name, path), cell) for name, cell in named]
+        plain = {name: _plain(cell, (*path, name)) for name, cell in pairs}
+        if len(plain) < len(pairs):
+            twice = next(name for name, _ in pairs if [known for known, _ in pairs].count(name) > 1)
+            raise _error((*path, twice), "the name", "stands twice; one would hide the other")
+        return plain
     if isinstance(value, _BINARY):
         problem = "is binary, which JSON cannot hold; encode it in a transform (base64, hex)"
         raise _error(path, type(value).__name__, problem)
@@ -219,7 +262,7 @@ def _name(name: Any, path: tuple[str, ...]) -> str:
     if not isinstance(name, str):
         problem = f"has the key {name!r}, which is not text, as names in JSON are"
         raise _error(path, "it", problem)
-    return str(_text(str(name), (*path, ascii(name))))
+    return _text(str.__str__(name), (*path, ascii(name)))  # of an enum too, its text
 
 
 def _finite(value: float | decimal.Decimal, path: tuple[str, ...]) -> float | decimal.Decimal:
@@ -227,6 +270,30 @@ def _finite(value: float | decimal.Decimal, path: tuple[str, ...]) -> float | de
     if not finite:
         raise _error(path, str(value), "is no number that JSON has; give None or text instead")
     return value
+
+
+def _moment(value: dt.datetime, _path: tuple[str, ...]) -> dt.datetime | str:
+    """Give a moment as msgspec may write it: it rounds an offset with seconds to minutes."""
+    offset = value.utcoffset()
+    return value.isoformat() if offset and offset.seconds % 60 else value
+
+
+def _odd_offsets(moments: Iterable[dt.datetime]) -> bool:
+    """
+    Tell whether a moment may have an offset with seconds.
+
+    Zones with rules had such only in local times of long ago; the last one ended in January 1972.
+    """
+    zoned = [moment for moment in moments if moment.tzinfo is not None]
+    for zone in {moment.tzinfo for moment in zoned}:
+        fixed = zone.utcoffset(None) if zone else None
+        if fixed is not None and not fixed.seconds % 60:
+            continue
+        if any(moment.year <= _LAST_ODD_YEAR for moment in zoned if moment.tzinfo is zone):
+            return True
+        if fixed is not None:
+            return True
+    return False
 
 
 def _text(value: str, path: tuple[str, ...]) -> str:
@@ -258,3 +325,13 @@ def _raw(value: RawJSON, path: tuple[str, ...]) -> RawJSON:
 def _error(path: tuple[str, ...], what: str, problem: str) -> UnencodableError:
     where = f"column {'.'.join(path)!r}: " if path else ""
     return UnencodableError(f"{where}{what} {problem}")
+
+
+_CHECKS: dict[type, Callable[[Any, tuple[str, ...]], Any]] = {
+    str: _text,
+    int: _integer,
+    float: _finite,
+    decimal.Decimal: _finite,
+    dt.datetime: _moment,
+    RawJSON: _raw,
+}

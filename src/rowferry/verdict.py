@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import enum
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -54,7 +55,9 @@ _UNAUTHORIZED = 401
 _PROXY_AUTH = 407
 
 
-def judge(response: Response, success_status: Collection[int], now: float) -> Verdict:
+def judge(
+    response: Response, success_status: Collection[int], now: float, origin: str = ""
+) -> Verdict:
     """
     Say what a complete answer means.
 
@@ -62,6 +65,7 @@ def judge(response: Response, success_status: Collection[int], now: float) -> Ve
         response: final (no 1xx).
         success_status: the statuses that acknowledge a request.
         now: seconds since the epoch, to read a Retry-After that is a date.
+        origin: scheme, host and port of the API, to tell a redirect within it from one elsewhere.
 
     Source: RFC 9110, sections 10.2.3 and 15.
     """
@@ -71,16 +75,16 @@ def judge(response: Response, success_status: Collection[int], now: float) -> Ve
         return Verdict(Fate.DELIVERED, reason)
     if status in _REFUSING or (status == _SERVICE_UNAVAILABLE and response.header(b"retry-after")):
         return Verdict(Fate.REFUSED, reason, retry_after(response.header(b"retry-after"), now))
-    return _judge_final(response, reason)
+    return _judge_final(response, reason, origin)
 
 
-def _judge_final(response: Response, reason: str) -> Verdict:
+def _judge_final(response: Response, reason: str, origin: str) -> Verdict:
     """Judge the statuses that say nothing of when to come again."""
     match response.status // 100:
         case 2:
             return Verdict(Fate.STOP, f"{reason}, which is not in success_status")
         case 3:
-            return Verdict(Fate.STOP, _redirect(response, reason))
+            return Verdict(Fate.STOP, _redirect(response, reason, origin))
         case 4:
             return _judge_client_error(response.status, reason)
         case _ if response.status in _PERMANENT:
@@ -97,12 +101,15 @@ def _judge_client_error(status: int, reason: str) -> Verdict:
     return Verdict(Fate.REJECTED, reason)
 
 
-def _redirect(response: Response, reason: str) -> str:
-    """Name where a redirect leads: its path, or only the host where it leaves this one."""
-    target = (response.header(b"location") or b"").decode("ascii", "replace")
-    path, _, _ = target.partition("?")
-    if "://" in path:
-        path = "/".join(path.split("/")[:3])
+def _redirect(response: Response, reason: str, origin: str) -> str:
+    """Name where a redirect leads: its path, or only the host where it may leave this one."""
+    try:
+        target = urlsplit((response.header(b"location") or b"").decode("ascii", "replace"))
+        host = target.netloc.rpartition("@")[2]
+        elsewhere = f"{target.scheme or 'http'}://{host}" if host else origin
+        path = target.path if elsewhere == origin else elsewhere
+    except ValueError:
+        path = ""
     where = f" to {path}" if path else ""
     return (
         f"{reason}, a redirect{where}, and redirects are not followed: "

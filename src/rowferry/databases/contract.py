@@ -61,10 +61,13 @@ class OpenRows(Protocol):
     Attributes:
         cursor: the driver's, for row factories; its `description` is known after the first fetch.
         writes: True where the statement may have changed data.
+        kinds: the Python type of every column's cells, by its name, where the database and the
+            driver fix them (None and `Unreadable` aside); None where a cell may be of any type.
     """
 
     cursor: Any
     writes: bool
+    kinds: Mapping[str, type] | None
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         """Give the next *count* rows, fewer only at the end; none where there is no result."""

@@ -15,9 +15,10 @@ from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
 from rowferry.databases.postgresql_values import (
-    all_binary,
+    best_in_binary,
     fetchall_tolerant,
     json_dumpers,
+    kinds_of,
     raw_json_loaders,
 )
 from rowferry.exceptions import DriverError
@@ -266,7 +267,8 @@ class _DeclaredRows:
         declare = f'DECLARE "{self._name}" NO SCROLL CURSOR {hold}FOR {sql}'
         self.cursor.execute(declare, parameters or None, prepare=False)
         self.cursor.execute(f'FETCH 0 FROM "{self._name}"', prepare=False)  # tells the columns
-        self._binary = all_binary(conn, self.cursor)
+        self._binary = best_in_binary(conn, self.cursor)
+        self.kinds: Mapping[str, type] | None = kinds_of(conn, self.cursor)
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         if self._exhausted:
@@ -302,6 +304,7 @@ class _PlainRows:
     ) -> None:
         self.cursor = _tuple_cursor(conn, raw)
         self.writes = True
+        self.kinds: Mapping[str, type] | None = None
         self.cursor.execute(sql, parameters or None)
         while self.cursor.nextset():
             pass  # of several statements the last one counts, as with psycopg2

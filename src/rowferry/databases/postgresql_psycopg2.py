@@ -98,6 +98,7 @@ class _Psycopg2Rows:
         self._conn = conn
         self._name = None if hold is None else f"rowferry_{next(cursor_numbers)}"
         self.writes = hold is None
+        self.kinds: Mapping[str, type] | None = None
         self.cursor = conn.cursor(self._name, cursor_factory=extensions.cursor, withhold=bool(hold))
         for kind in types:
             extensions.register_type(kind, self.cursor)

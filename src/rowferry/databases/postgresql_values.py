@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from rowferry.databases.contract import Unreadable
 from rowferry.records import RawJSON
@@ -15,14 +18,23 @@ if TYPE_CHECKING:
     from rowferry.databases.contract import Connection
 
 
-def all_binary(conn: Connection, cursor: Any) -> bool:
+_BYTEA = 17
+_NUMERIC = {1700, 1231}  # and its array
+
+
+def best_in_binary(conn: Connection, cursor: Any) -> bool:
     """
-    Tell whether psycopg can read every column of *cursor* in binary.
+    Tell whether psycopg is to read the columns of *cursor* in binary.
 
     Enums, geometry, money, xml and the like have no loader: in binary they would be bytes, as text
-    they are str. A type whose text loader the user replaced is read as text too.
+    they are str. A type whose text loader the user replaced is read as text too. And psycopg makes
+    a Decimal of text in half the time (0.5 us for 1.0; timestamptz is 0.2 us the other way, others
+    are even), so that a numeric column speaks for text, unless there is binary data.
     """
-    return all(_has_binary(conn, column.type_code) for column in cursor.description or ())
+    types = {column.type_code for column in cursor.description or ()}
+    if types & _NUMERIC and _BYTEA not in types:
+        return False
+    return all(_has_binary(conn, oid) for oid in types)
 
 
 def _has_binary(conn: Connection, oid: int) -> bool:
@@ -36,6 +48,32 @@ def _has_binary(conn: Connection, oid: int) -> bool:
         and known.get_loader(kind, Format.TEXT) is defaults.get_loader(kind, Format.TEXT)
         for kind in {oid, info.oid if info else oid}  # of an array: itself and its elements
     )
+
+
+_KINDS: dict[int, type] = {
+    **dict.fromkeys((20, 21, 23, 26), int),
+    **dict.fromkeys((18, 19, 25, 1042, 1043), str),
+    **dict.fromkeys((700, 701), float),
+    **dict.fromkeys((1114, 1184), dt.datetime),
+    16: bool,
+    1700: Decimal,
+    1082: dt.date,
+    1083: dt.time,
+    1186: dt.timedelta,
+    2950: UUID,
+}
+"""What psycopg makes of the types that most columns have, by their oid."""
+
+
+def kinds_of(conn: Connection, cursor: Any) -> dict[str, type] | None:
+    """Give the Python type of each column's cells; None where one of them is not fixed."""
+    columns = cursor.description or ()
+    plain = all(
+        column.type_code in _KINDS and _has_binary(conn, column.type_code) for column in columns
+    )
+    if not plain or conn.info.encoding == "ascii":  # text of SQL_ASCII comes as bytes
+        return None
+    return {column.name: _KINDS[column.type_code] for column in columns}
 
 
 def fetchall_tolerant(cursor: Any) -> list[tuple[Any, ...]]:

@@ -157,6 +157,8 @@ class SQLite:
 class _Rows:
     """The rows of a cursor of sqlite3, which reads ahead by one row only."""
 
+    kinds: Mapping[str, type] | None = None  # a cell may be of any type, whatever its column's
+
     def __init__(
         self, conn: sqlite3.Connection, sql: str, parameters: Parameters, *, tolerant: bool
     ) -> None:

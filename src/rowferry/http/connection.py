@@ -66,11 +66,6 @@ class Connection(asyncio.Protocol):
         self._known: Response
         self._forget_answer()
 
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is awaited."""
-        return self._waiting is not None
-
     def _forget_answer(self) -> None:
         self._begun = False
         self._status = 0  # 0 until the headers are complete

@@ -16,6 +16,9 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or the name of a header. Source: RFC 9110, section 5.6.2."""
 
 _UNPRINTABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_HOST = re.compile(r"[-.0-9A-Z_a-z]+|[0-9A-Fa-f:.]+(%[-.0-9A-Z_a-z]+)?")
+"""A name, or an address of IPv6 with or without a zone."""
+
 _KEPT_AS_IT_IS = "/%:@!$&'()*+,;=~-._?"
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "host", "expect"})
 _METHODS_WITHOUT_A_BODY = frozenset({"CONNECT", "HEAD", "TRACE"})
@@ -40,10 +43,15 @@ class Endpoint(NamedTuple):
     authority: str
     target: str
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as they stand in a URL."""
+        return f"{'https' if self.tls else 'http'}://{self.authority}"
+
     def __str__(self) -> str:
         """Give the URL for messages: without its query, where some APIs want their key."""
         path, mark, _ = self.target.partition("?")
-        return f"{'https' if self.tls else 'http'}://{self.authority}{path}{mark and '?…'}"
+        return f"{self.origin}{path}{mark and '?…'}"
 
 
 def parse_url(url: Any) -> Endpoint:
@@ -60,6 +68,8 @@ def parse_url(url: Any) -> Endpoint:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError as error:
+        if "@" in url:  # the words of the error may hold a part of the password
+            raise ConfigError("url cannot be read; is a password in it?") from None
         raise ConfigError(f"url cannot be read: {error}") from error
     shown = url.partition("?")[0] if "@" not in url else "the one given"
     if parts.scheme not in {"http", "https"}:
@@ -88,9 +98,12 @@ def _authority(host: str, port: int | None) -> str:
 
 def _ascii_host(host: str) -> str:
     try:
-        return host.encode("idna").decode() if not host.isascii() else host
+        name = host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError as error:
         raise ConfigError(f"url has a host that is no name: {host!r}") from error
+    if not _HOST.fullmatch(name):
+        raise ConfigError(f"url has a host that is no name: {host!r}")
+    return name
 
 
 def _target(path: str, query: str) -> str:
@@ -172,7 +185,7 @@ def _context_of_files(ca: Any = None, cert: Any = None, key: Any = None) -> ssl.
         context = ssl.create_default_context(cafile=ca)
         if cert:
             context.load_cert_chain(cert, key)
-    except OSError as error:
+    except (OSError, TypeError) as error:
         files = ", ".join(str(name) for name in (ca, cert, key) if name)
         raise ConfigError(f"tls: cannot use {files}: {error}") from error
     return context
