@@ -4,9 +4,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from hypothesis import settings
 
 import servers
 from rowferry.databases import DATABASES
+
+settings.register_profile("rowferry", deadline=None)  # a busy machine is no fault
+settings.load_profile("rowferry")
 
 TABLE = (
     "CREATE TABLE sensors (code INTEGER PRIMARY KEY, description VARCHAR(40) NOT NULL, "

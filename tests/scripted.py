@@ -73,10 +73,9 @@ async def listening(take):
 
     async def accept(reader, writer):
         tasks.append(asyncio.current_task())
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await take(Peer(reader, writer))
-        finally:
-            writer.close()
+        writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:

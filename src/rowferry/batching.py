@@ -54,11 +54,6 @@ class Batcher:
         self._bodies: list[bytes] = []
         self._origins: list[Origin] = []
 
-    @property
-    def gathered(self) -> int:
-        """Records that wait for others to fill their batch."""
-        return len(self._bodies)
-
     def add(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
         """
         Take records and give the batches that became full.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rowferry.batches import Batch, Origin
     from rowferry.batching import Batcher
+    from rowferry.ledger import Ledger
     from rowferry.records import FailedRow
 
     Receive: TypeAlias = Callable[[list[Batch]], None]
@@ -32,15 +33,17 @@ class Handoff:
 
     Args:
         batcher: gathers records into batches.
+        ledger: counts the records that are taken and settled.
         max_bytes: of batches that are on their way, in memory.
         max_records: of batches that are on their way.
         linger: seconds that a record waits at most for others to fill its batch.
     """
 
     def __init__(
-        self, batcher: Batcher, *, max_bytes: int, max_records: int, linger: float
+        self, batcher: Batcher, ledger: Ledger, *, max_bytes: int, max_records: int, linger: float
     ) -> None:
         self._batcher = batcher
+        self._ledger = ledger
         self._max_bytes = max_bytes
         self._max_records = max_records
         self._linger = linger
@@ -49,15 +52,14 @@ class Handoff:
         self._waits_for_room = False
         self._gathered_at: float | None = None
         self._put_bytes = 0
-        self._put_records = 0
         self._settled_bytes = 0
-        self._settled_records = 0
 
     # the reading thread
 
     def batch(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
         """Gather records; give the batches that became full."""
         with self._lock:
+            self._ledger.taken += len(bodies)  # first: an interrupt may come between two lines
             batches = self._batcher.add(bodies, origins)
             if batches or self._gathered_at is None:
                 self._gathered_at = time.monotonic()
@@ -74,7 +76,7 @@ class Handoff:
         """Whether more may be read."""
         return (
             self._put_bytes - self._settled_bytes < self._max_bytes
-            and self._put_records - self._settled_records < self._max_records
+            and self._ledger.pending < self._max_records
         )
 
     def wait_for_news(self, seconds: float, *, room: bool) -> list[FailedRow]:
@@ -105,7 +107,7 @@ class Handoff:
     def settled(self, batch: Batch) -> None:
         """Free the room that *batch* took; wake the reading thread once an eighth is free."""
         self._settled_bytes += len(batch.body) + OVERHEAD
-        self._settled_records += batch.count
+        self._ledger.settled += batch.count
         if self._waits_for_room and self._enough_free:
             self._waits_for_room = False
             self._notes.put([])
@@ -115,7 +117,7 @@ class Handoff:
         """Whether the reading thread has something to do: little at a time, but not a row each."""
         return (
             8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
-            and 8 * (self._put_records - self._settled_records) <= 7 * self._max_records
+            and 8 * self._ledger.pending <= 7 * self._max_records
         )
 
     def overdue(self) -> list[Batch]:
@@ -126,16 +128,10 @@ class Handoff:
 
     # both
 
-    @property
-    def pending(self) -> int:
-        """Records that were taken and are not settled, gathered ones among them."""
-        return self._put_records - self._settled_records + self._batcher.gathered
-
     def tell(self, failed: list[FailedRow]) -> None:
         """Wake the reading thread, with rows that failed or with none."""
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
         self._put_bytes += sum([len(batch.body) for batch in batches]) + OVERHEAD * len(batches)
-        self._put_records += sum([batch.count for batch in batches])
         return batches

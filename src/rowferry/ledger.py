@@ -13,11 +13,12 @@ class Ledger:
 
     Attributes:
         read: rows read.                                    (reading thread)
-        records: made of them.                              (reading thread)
+        taken: records handed over for delivery.            (reading thread)
         skipped: rows that the transform dropped.           (reading thread)
         unsendable: records that have no form to be sent.   (reading thread)
         delivered: records that the API acknowledged.       (event loop)
         rejected: records that the API will not take.       (event loop)
+        settled: records taken that are done with.          (event loop)
         requests: begun.                                    (event loop)
         retries: those of them that sent records again.     (event loop)
         maybe_duplicated: records sent again that the API may have had.   (event loop)
@@ -28,11 +29,12 @@ class Ledger:
 
     def __init__(self, total: int | None = None) -> None:
         self.read = 0
-        self.records = 0
+        self.taken = 0
         self.skipped = 0
         self.unsendable = 0
         self.delivered = 0
         self.rejected = 0
+        self.settled = 0
         self.requests = 0
         self.retries = 0
         self.maybe_duplicated = 0
@@ -48,6 +50,16 @@ class Ledger:
         self.in_flight += 1
         if self.in_flight > self.most_in_flight:  # noqa: PLR1730 (max() takes twice as long)
             self.most_in_flight = self.in_flight
+
+    @property
+    def records(self) -> int:
+        """Records made of the rows."""
+        return self.taken + self.unsendable
+
+    @property
+    def pending(self) -> int:
+        """Records that were taken and are not settled."""
+        return self.taken - self.settled
 
     @property
     def dead(self) -> int:
@@ -69,20 +81,17 @@ class Ledger:
             ended=ended,
         )
 
-    def report(self, pending: int) -> Report:
+    def report(self) -> Report:
         """
         Give what became of the rows, once the run has ended.
-
-        Args:
-            pending: records counted where they were left: neither delivered nor dead.
 
         Raises:
             RuntimeError: a record is missing or counted twice, which is a bug.
         """
-        if self.records != self.delivered + self.dead + pending:
+        if self.records != self.delivered + self.dead + self.pending:
             raise RuntimeError(
                 f"a bug in rowferry: {self.records} records are not {self.delivered} delivered "
-                f"+ {self.dead} dead + {pending} pending"
+                f"+ {self.dead} dead + {self.pending} pending"
             )
         return Report(
             read=self.read,
@@ -90,7 +99,7 @@ class Ledger:
             delivered=self.delivered,
             dead=self.dead,
             skipped=self.skipped,
-            pending=pending,
+            pending=self.pending,
             requests=self.requests,
             retries=self.retries,
             maybe_duplicated=self.maybe_duplicated,

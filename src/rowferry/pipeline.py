@@ -133,6 +133,7 @@ class Run:
         self._ledger = Ledger(transfer.total)
         self._handoff = Handoff(
             Batcher(api.format.join, size=api.records_per_request, max_bytes=api.batch_bytes),
+            self._ledger,
             max_bytes=limits.max_buffer_bytes,
             max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
             linger=api.batch_linger,
@@ -268,7 +269,6 @@ class Run:
             bodies = [body for index, body in enumerate(bodies) if index not in errors]
             origins = [origin for index, origin in enumerate(origins) if index not in errors]
         ledger.skipped += shaped.skipped
-        ledger.records += len(bodies) + len(failed)
         ledger.unsendable += len(failed)
         self._put(self._handoff.batch(bodies, origins))
         self._fail(failed)
@@ -382,8 +382,10 @@ class Run:
             SourceError, TransferError: with `report`.
             BaseException: what users' code, an interrupt or an abort raised; the report is a note.
         """
-        report = self._ledger.report(self._handoff.pending)
+        report = self._ledger.report()
         error = self._error
+        if error is None and report.pending:
+            error = RuntimeError(f"a bug in rowferry: it ended before its work was done: {report}")
         if error is None:
             return report
         if isinstance(error, SourceError | TransferError):

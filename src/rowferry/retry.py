@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rowferry.checks import at_least
+from rowferry.checks import at_least, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Check the bounds; raise ConfigError."""
-        at_least("max_retries", self.max_retries, 0)
+        whole("max_retries", self.max_retries, 0)
         at_least("initial_backoff", self.initial_backoff, 0)
         at_least("max_backoff", self.max_backoff, 0)
         at_least("max_retry_age", self.max_retry_age, 0)

@@ -120,13 +120,42 @@ def _columns(key: Any) -> tuple[str, ...] | None:
 def run_here(transfer: Transfer) -> Report:
     """Read on this thread, deliver on the event loop of another."""
     run = Run(transfer)
-    delivering = threading.Thread(target=_deliver, args=(run,), name="rowferry-delivery")
-    delivering.start()
-    try:
+    with _Delivering(run):
         run.read()
-    finally:
-        delivering.join()
     return run.result()
+
+
+class _Delivering:
+    """
+    The event loop of a run, on a thread of its own.
+
+    The thread has ended when the block is left, and an error out of the block has stopped the run;
+    `Run.result` raises it. So has a Ctrl-C in any line from the block's first to its last.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._thread = threading.Thread(target=_deliver, args=(run,), name="rowferry-delivery")
+
+    def __enter__(self) -> None:
+        try:
+            self._thread.start()
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        try:
+            self._end(error)
+        except BaseException as another:  # noqa: BLE001 (a second Ctrl-C: `result` raises it)
+            self._end(another)
+        return True
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._run.stop(error)
+        if self._thread.ident is not None:
+            self._thread.join()
 
 
 def _deliver(run: Run) -> None:

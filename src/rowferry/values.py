@@ -44,6 +44,7 @@ _FINITE = frozenset({float, decimal.Decimal})
 
 _LAST_ODD_YEAR = 1972
 
+_ZONED = frozenset({dt.datetime, dt.time})
 _CHECKED = _FINITE | {dt.datetime}
 _BINARY = (bytes, bytearray, memoryview)
 _SEQUENCES = (list, tuple, set, frozenset)
@@ -151,16 +152,19 @@ def _encode_plain(values: Sequence[Any]) -> list[bytes] | None:
         kinds = set(map(type, chain.from_iterable(map(dict.values, values))))
         if kinds - _PLAIN - _FINITE:
             return None
-        if dt.datetime in kinds and _odd_offsets(
-            cell
-            for cell in chain.from_iterable(map(dict.values, values))
-            if type(cell) is dt.datetime
-        ):
+        if kinds & _ZONED and not _all_zones_even(values):
             return None
         bodies = list(map(_encode, values))
     except (TypeError, ValueError):
         return None
     return None if _shows_unfinite(bodies, kinds) else bodies
+
+
+def _all_zones_even(values: Sequence[Any]) -> bool:
+    """Tell whether every moment and time of day of a chunk has an offset of whole minutes."""
+    cells = [*chain.from_iterable(map(dict.values, values))]
+    times = any(type(cell) is dt.time and cell.tzinfo is not None for cell in cells)
+    return not times and not _odd_offsets(cell for cell in cells if type(cell) is dt.datetime)
 
 
 def _encode_known(values: Sequence[Any], kinds: Mapping[str, type]) -> list[bytes] | None:
@@ -272,7 +276,7 @@ def _finite(value: float | decimal.Decimal, path: tuple[str, ...]) -> float | de
     return value
 
 
-def _moment(value: dt.datetime, _path: tuple[str, ...]) -> dt.datetime | str:
+def _moment(value: dt.datetime | dt.time, _path: tuple[str, ...]) -> dt.datetime | dt.time | str:
     """Give a moment as msgspec may write it: it rounds an offset with seconds to minutes."""
     offset = value.utcoffset()
     return value.isoformat() if offset and offset.seconds % 60 else value
@@ -333,5 +337,6 @@ _CHECKS: dict[type, Callable[[Any, tuple[str, ...]], Any]] = {
     float: _finite,
     decimal.Decimal: _finite,
     dt.datetime: _moment,
+    dt.time: _moment,
     RawJSON: _raw,
 }

@@ -1,0 +1,97 @@
+"""The documents tell the truth: their code runs, and they name every option there is."""
+
+import dataclasses
+import inspect
+import re
+import sqlite3
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import rowferry as etl
+from rowferry import exceptions
+from rowferry.formats import FORMATS
+from rowferry.testing import FakeApi
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+
+
+def blocks():
+    """Give every block of Python code in the documents, with where it stands."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL), 1):
+            yield pytest.param(dedent(block), id=f"{page.name}-{number}")
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch, request):
+    """What the code of the documents finds: a table of sensors, an API where it says one is."""
+    monkeypatch.chdir(tmp_path)
+    table = "CREATE TABLE sensor (code TEXT, description TEXT, date_updated TEXT)"
+    rows = [("A", "a barometer", "2026-02-01"), ("B", "an anemometer", "2025-01-01")]
+    with sqlite3.connect("sensors.db") as conn:
+        conn.execute(table)
+        conn.executemany("INSERT INTO sensor VALUES (?, ?, ?)", rows)
+    conn.close()
+
+    def replaced(code):
+        code = code.replace("http://localhost:9200", api.url.removesuffix("/records"))
+        if "postgresql://" in code:
+            server = request.getfixturevalue("postgresql")
+            conn = request.getfixturevalue("psycopg_connection")
+            conn.execute(table)
+            conn.cursor().executemany("INSERT INTO sensor VALUES (%s, %s, %s)", rows)
+            conn.commit()
+            code = re.sub(r"postgresql://[^\"]*", server.url, code).replace("Bearer …", "Bearer x")
+        return code
+
+    with FakeApi() as api:
+        yield api, replaced
+
+
+@pytest.mark.parametrize("code", list(blocks()))
+def test_code_of_the_documents_runs(code, world, capsys):
+    api, replaced = world
+    names = {}
+    exec(compile(replaced(code), "document", "exec"), names)
+    if "conn" in names:
+        names["conn"].close()
+    if api.received:
+        assert len(api.records) == names["report"].delivered == 1
+
+
+def test_links_within_the_documents_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+def test_the_guide_names_every_option():
+    options = set()
+    for function in (etl.post_rows, etl.copy_to_api):
+        options |= set(inspect.signature(function).parameters) - {"rows", "api"}
+    for kind in (etl.Api, etl.Retry, etl.Limits, etl.Budget, etl.Report, etl.Progress):
+        options |= {field.name for field in dataclasses.fields(kind)}
+    assert [name for name in sorted(options) if name not in GUIDE] == []
+
+
+def test_the_guide_names_every_public_name_and_format():
+    names = [*etl.__all__, *(f'"{name}"' for name in FORMATS)]
+    hidden = {"__version__"}
+    assert [name for name in names if name not in GUIDE and name not in hidden] == []
+
+
+def test_the_tree_of_exceptions_is_drawn_whole():
+    drawn = exceptions.__doc__
+    own = [
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type)
+        and value.__module__ == "rowferry.exceptions"
+        and not name.startswith("ETLHelper")
+    ]
+    assert [name for name in own if name not in drawn] == []

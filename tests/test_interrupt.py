@@ -1,0 +1,114 @@
+"""Ctrl-C in the middle of a transfer, in a program of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+import rowferry
+from rowferry.testing import Answer, FakeApi
+from scripted import LONG, until
+
+PROGRAM = textwrap.dedent(
+    """
+    import sys
+    import rowferry as etl
+
+    def rows():
+        for number in range(100_000):
+            yield {"id": number}
+
+    etl.post_rows(rows(), sys.argv[1])
+    """
+)
+
+
+@pytest.fixture
+def start():
+    """Starts the program; kills it at the end, should it still run."""
+    started = []
+
+    def start(url):
+        path = str(Path(rowferry.__file__).parents[1])
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", PROGRAM, url],
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"PYTHONPATH": path},
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process):
+    """Wait for the end; give the exit code, the error and the figures of its note."""
+    _, err = process.communicate(timeout=LONG)
+    note = re.search(r"the transfer ended early: ([\d,]+) delivered, ([\d,]+) pending", err)
+    figures = [int(figure.replace(",", "")) for figure in note.groups()] if note else None
+    return process.returncode, err, figures
+
+
+def test_an_interrupt_lets_what_is_in_flight_finish_and_every_answer_counts(start):
+    with FakeApi(Answer(delay=0.3)) as api:
+        process = start(api.url)
+        until(lambda: len(api.received) >= 100)
+        process.send_signal(signal.SIGINT)
+        interrupted = time.monotonic()
+        code, err, (delivered, pending) = ended(process)
+        assert time.monotonic() - interrupted < 0.3 + 2
+        assert "KeyboardInterrupt" in err.splitlines()[-2]
+        assert code == -signal.SIGINT
+        assert delivered == len(api.received) >= 100
+        assert pending > 0
+        until(lambda: not api.open_connections)
+
+
+def test_a_second_interrupt_ends_at_once(start):
+    with FakeApi(None) as api:
+        process = start(api.url)
+        until(lambda: len(api.received) == 64)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None  # it waits for answers
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        code, err, (delivered, pending) = ended(process)
+        assert time.monotonic() - began < 5
+        assert (code, delivered) == (-signal.SIGINT, 0)
+        assert pending >= 64
+        assert "KeyboardInterrupt" in err
+
+
+def test_an_interrupt_ends_a_pause_at_once(start):
+    with FakeApi(Answer(status=429, headers={"Retry-After": "300"})) as api:
+        process = start(api.url)
+        until(lambda: len(api.received) >= 1)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        code, _, (delivered, _) = ended(process)
+        assert time.monotonic() - began < 5
+        assert (code, delivered) == (-signal.SIGINT, 0)
+
+
+def test_an_interrupt_while_the_api_cannot_be_reached_ends_at_once(start):
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        process = start(f"http://127.0.0.1:{reserved.getsockname()[1]}/")
+        time.sleep(1)  # imports and a few tries
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        assert ended(process)[0] != 0
