@@ -24,11 +24,12 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the figures of docs/performance.md (about 25 minutes; nginx and wrk where there are)
+bench: $(READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
-docs: $(READY)  ## the figures of the last benchmark as a page
-	$(BIN)/python benchmarks/report.py benchmarks/published.json > docs/performance.md
+docs: $(READY)  ## docs/performance.md, from the figures that were published last
+	cp benchmarks/intro.md docs/performance.md
+	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

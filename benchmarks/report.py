@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import goals
+
 HEAD = (
     *("", "rows", "rows/s: min", "median", "max", "of the best peer", "of the limit"),
     *("client CPU, µs a row", "peak RSS, MiB"),
@@ -30,7 +32,13 @@ def main() -> None:
 
 def render(results: dict[str, Any]) -> str:
     """Give the whole page: where it ran, a table a scenario, what is left to say."""
-    parts = [_setting(results), *map(_scenario, results["scenarios"])]
+    note = [results["note"]] if "note" in results else []
+    parts = [
+        _setting(results),
+        *note,
+        goals.table_of(results),
+        *map(_scenario, results["scenarios"]),
+    ]
     if "start_up" in results:
         parts.append(_start_up(results["start_up"]))
     return "\n\n".join(parts) + "\n"

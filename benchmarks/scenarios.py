@@ -105,6 +105,7 @@ copy_out = partial(
 )
 
 steady = partial(servers.own_api, delay=0.020)
+numbered = partial(servers.nginx, path="/numbered")
 jittery = partial(servers.own_api, delay=0.010, slow_share=0.005)
 
 TENTH, ALL = "rowferry, a tenth of the rows", "rowferry, all rows"
@@ -138,6 +139,16 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        name="S2 numbered",
+        shows="S2 with answers that all differ, which have to be parsed one by one",
+        api=numbered,
+        peers=(
+            rowferry(rows=300_000),
+            handwritten(rows=100_000),
+            wrk(seconds=5),
+        ),
+    ),
+    Scenario(
         name="S3",
         shows="500 records a POST, NDJSON, answered at once: the cost of a record",
         api=servers.own_api,
@@ -146,6 +157,16 @@ SCENARIOS = (
             rowferry(rows=1_000_000),
             handwritten(rows=1_000_000),
             copy_out(rows=1_000_000),
+        ),
+    ),
+    Scenario(
+        name="S5",
+        shows="S3 from an API that takes 20 ms: batches in flight together",
+        api=steady,
+        batch=500,
+        peers=(
+            rowferry(rows=1_000_000),
+            handwritten(rows=1_000_000),
         ),
     ),
     Scenario(
@@ -160,16 +181,6 @@ SCENARIOS = (
             recipe_64(rows=40_000),
             one_by_one(rows=600),
             wrk(seconds=20),
-        ),
-    ),
-    Scenario(
-        name="S5",
-        shows="S3 from an API that takes 20 ms: batches in flight together",
-        api=steady,
-        batch=500,
-        peers=(
-            rowferry(rows=1_000_000),
-            handwritten(rows=1_000_000),
         ),
     ),
     Scenario(

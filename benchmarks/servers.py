@@ -53,7 +53,8 @@ http {{
   server {{
     listen 127.0.0.1:{port};
     location = /status {{ stub_status; }}
-    location / {{ return 201; }}
+    location = /items {{ return 201; }}
+    location = /numbered {{ return 201 '{{"id": "$request_id"}}'; }}
   }}
 }}
 """
@@ -94,8 +95,8 @@ class OwnApi:
 class NginxApi:
     """nginx, which counts requests, its status page's own among them."""
 
-    def __init__(self, root: str) -> None:
-        self.url = f"{root}/items"
+    def __init__(self, root: str, path: str) -> None:
+        self.url = f"{root}{path}"
         self._root = root
         self._before = 0
 
@@ -140,8 +141,13 @@ def postgresql(rows: int) -> Iterator[str]:
 
 
 @contextmanager
-def nginx() -> Iterator[NginxApi]:
-    """Start nginx with one worker that answers 201 to everything."""
+def nginx(*, path: str = "/items") -> Iterator[NginxApi]:
+    """
+    Start nginx with one worker that answers 201 to everything.
+
+    Args:
+        path: /items, whose answers have no body, or /numbered, whose answers all differ.
+    """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise MissingServerError("nginx is not installed: apt-get install nginx-light")
@@ -151,7 +157,7 @@ def nginx() -> Iterator[NginxApi]:
         config.write_text(NGINX.format(folder=folder, port=port))
         command = [program, "-c", str(config), "-e", f"{folder}/error.log", "-p", str(folder)]
         with _kept(command, folder):
-            api = NginxApi(f"http://127.0.0.1:{port}")
+            api = NginxApi(f"http://127.0.0.1:{port}", path)
             _wait_for(api.reset, folder)
             yield api
 

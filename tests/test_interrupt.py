@@ -1,5 +1,6 @@
 """Ctrl-C in the middle of a transfer, in a program of its own."""
 
+import linecache
 import os
 import re
 import signal
@@ -7,14 +8,17 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import rowferry
+from rowferry import post_rows
 from rowferry.testing import Answer, FakeApi
 from scripted import LONG, until
+from test_leaks import FOLDER
 
 PROGRAM = textwrap.dedent(
     """
@@ -112,3 +116,79 @@ def test_an_interrupt_while_the_api_cannot_be_reached_ends_at_once(start):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         assert ended(process)[0] != 0
+
+
+# Ctrl-C at any line
+
+
+class InterruptedAt:
+    """Raises KeyboardInterrupt in this thread at the nth line of rowferry that it runs."""
+
+    def __init__(self, number):
+        self.left = number
+        self.line = ""
+
+    def __enter__(self):
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    def _enter(self, frame, event, arg):
+        return self._line if frame.f_code.co_filename.startswith(FOLDER) else None
+
+    def _line(self, frame, event, arg):
+        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).split()
+        # Tracing stops at these too, where no signal ever comes.
+        if event == "line" and source and source[0] not in {"with", "try:"}:
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                name = frame.f_code.co_filename.removeprefix(f"{FOLDER}/")
+                self.line = f"{name}:{frame.f_lineno} {' '.join(source)}"
+                raise KeyboardInterrupt
+        return self._line
+
+
+def small_run(url, interrupted):
+    """Post a record that goes and one that does not; give what came of it."""
+    rows = [{"id": 1}, {"id": 2, "blob": b""}]
+    try:
+        with interrupted:
+            return post_rows(rows, url, on_error=lambda failed: None, key="id")
+    except BaseException as error:  # noqa: BLE001 - any of them is what came of it
+        return error
+
+
+def what_came_of(url, interrupted):
+    """Run on a thread of its own, since it may hang."""
+    came = []
+    thread = threading.Thread(
+        target=lambda: came.append(small_run(url, interrupted)), name="reading", daemon=True
+    )
+    thread.start()
+    thread.join(3)
+    return came[0] if came else "hangs"
+
+
+def test_ctrl_c_at_any_line_ends_the_run_with_ctrl_c_and_leaves_nothing():
+    problems = []
+    with FakeApi() as api:
+        small_run(api.url, InterruptedAt(-1))
+        threads = set(threading.enumerate())
+        number = 0
+        while len(problems) < 5:
+            number += 1
+            interrupted = InterruptedAt(number)
+            came = what_came_of(api.url, interrupted)
+            if not interrupted.line:
+                break  # it was the last one
+            if not isinstance(came, KeyboardInterrupt):
+                problems.append(f"{interrupted.line}: {came!r}")
+            elif rest := set(threading.enumerate()) - threads:
+                problems.append(f"{interrupted.line}: {rest}")
+            threads |= set(threading.enumerate())
+        assert problems == []
+        assert number > 100
+        until(lambda: not api.open_connections)

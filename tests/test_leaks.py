@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -294,6 +295,88 @@ def test_an_async_source_that_waits_is_cancelled_with_the_run():
         until(lambda: not api.open_connections)
 
 
+def test_cancelling_in_a_transform_ends_the_fetch_that_would_follow():
+    in_transform = threading.Event()
+
+    async def rows():
+        yield {"id": 1}
+        await asyncio.sleep(LONG)
+        yield {"id": 2}
+
+    def transform(chunk):
+        in_transform.set()
+        time.sleep(0.3)
+        return chunk
+
+    async def cancelled(api):
+        running = asyncio.ensure_future(apost_rows(rows(), api.url, transform=transform))
+        await auntil(in_transform.is_set)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    began = time.monotonic()
+    with FakeApi() as api, nothing_left():
+        asyncio.run(cancelled(api))
+        until(lambda: not api.open_connections)
+    assert time.monotonic() - began < LONG / 2
+
+
+@pytest.mark.parametrize("generator", [True, False])
+def test_what_a_transform_raises_while_an_async_source_waits_is_what_is_raised(generator):
+    closed = []
+
+    async def rows():
+        try:
+            yield {"id": 1}
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    class Rows:
+        """An async iterator that is no generator."""
+
+        def __init__(self):
+            self._rows = rows()
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            return await anext(self._rows)
+
+    async def transfer(api):
+        source = rows() if generator else Rows()
+        with pytest.raises(LookupError, match="mine") as caught:
+            await left_no_tasks(apost_rows(source, api.url, transform=raising(LookupError("mine"))))
+        assert closed
+        return caught.value
+
+    with FakeApi() as api, nothing_left():
+        error = asyncio.run(transfer(api))
+        until(lambda: not api.open_connections)
+    assert error.__context__ is None
+
+
+def test_batches_that_are_refused_during_the_grace_leave_no_timer_on_the_loop():
+    async def cancelled(api):
+        running = asyncio.ensure_future(apost_rows([{"id": n} for n in range(64)], api.url))
+        await auntil(lambda: api.in_flight == 64)
+        running.cancel()
+        await asyncio.sleep(0.05)
+        api.release()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        timers = asyncio.get_running_loop()._scheduled
+        return [timer for timer in timers if not timer.cancelled()]
+
+    with FakeApi(Answer(status=429, headers={"Retry-After": "300"})) as api, nothing_left():
+        api.hold()
+        assert asyncio.run(cancelled(api)) == []
+        until(lambda: not api.open_connections)
+
+
 # aborting, and leaving a loop
 
 
@@ -383,6 +466,42 @@ def test_ctrl_c_leaves_nothing():
         _ready, note, rest = out.splitlines()
         assert f"{len(api.received)} delivered" in note.replace(",", "")
     assert (rest, err, process.returncode) == ("['MainThread'] False 0", "", 0)
+
+
+LOOP_CLOSED = textwrap.dedent(
+    """
+    import asyncio, sys
+    import rowferry as etl
+
+    async def rows():
+        yield {"id": 1}
+        await asyncio.sleep(3600)
+
+    loop = asyncio.new_event_loop()
+    sources = [{"id": n} for n in range(10)], rows()
+    left = [loop.create_task(etl.apost_rows(source, sys.argv[1])) for source in sources]
+    loop.run_until_complete(asyncio.sleep(0.5))
+    loop.close()
+    print("closed", flush=True)
+    """
+)
+
+
+def test_a_loop_that_is_closed_early_does_not_hold_up_the_end_of_the_program():
+    with FakeApi(None) as api:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LOOP_CLOSED, api.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,  # asyncio says what was left
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(FOLDER).parent)},
+        )
+        try:
+            out, _ = process.communicate(timeout=LONG / 2)
+        finally:
+            process.kill()
+        assert len(api.received) == 11
+    assert (out, process.returncode) == ("closed\n", 0)
 
 
 def test_an_interrupt_before_delivery_has_begun_does_not_hang():

@@ -1,5 +1,6 @@
 """What only PostgreSQL does, by both of its drivers."""
 
+import time
 import tracemalloc
 from contextlib import closing
 from datetime import date, datetime
@@ -8,9 +9,11 @@ from decimal import Decimal
 import pytest
 
 from rowferry import (
+    Budget,
     RawJSON,
     copy_rows,
     copy_table_rows,
+    copy_to_api,
     execute,
     executemany,
     fetchall,
@@ -23,9 +26,17 @@ from rowferry import (
 from rowferry import connect as connect_to
 from rowferry.databases import recognise
 from rowferry.databases.contract import Unreadable
-from rowferry.exceptions import InsertError, QueryError, SourceError
+from rowferry.exceptions import (
+    InsertError,
+    QueryError,
+    RejectedError,
+    SourceError,
+    TransferError,
+)
 from rowferry.extract import Query, Reader
 from rowferry.row_factories import tuple_row_factory
+from rowferry.testing import FakeApi
+from scripted import LONG
 
 tuples = tuple_row_factory
 
@@ -250,6 +261,72 @@ def test_dates_that_python_lacks_are_unreadable_cells(pg, value):
     assert [row[0] for row in rows] == [1, 2]
     assert isinstance(rows[0][1], Unreadable)
     assert isinstance(rows[1][1], date)
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd", "even"),
+    [
+        ("date", "infinity", "2020-01-02"),
+        ("date", "0044-03-15 BC", "2020-01-02"),
+        ("timestamp", "infinity", "2020-01-02T00:00:00"),
+        ("timestamptz", "-infinity", "2020-01-02T00:00:00Z"),
+        ("time", "24:00", "03:04:00"),
+    ],
+)
+def test_a_cell_that_the_driver_cannot_convert_rejects_its_own_record_only(
+    psycopg, kind, odd, even
+):
+    execute("SET timezone = 'UTC'", psycopg)
+    query = (
+        f"SELECT n, CASE WHEN n = 2 THEN '{odd}' ELSE '{even}' END::{kind} AS at "
+        "FROM generate_series(1, 3) AS n"
+    )
+    failed = []
+    with FakeApi() as api:
+        report = copy_to_api(query, psycopg, api.url, on_error=failed.extend, key="n")
+        delivered = sorted(api.records, key=lambda record: record["n"])
+    assert delivered == [{"n": n, "at": even} for n in (1, 3)]
+    assert (report.delivered, report.dead) == (2, 1)
+    ((row, error),) = failed
+    assert row["n"] == 2
+    assert isinstance(error, RejectedError)
+    assert str(error).startswith("a record (key 2) cannot be sent: column 'at': Unreadable ")
+
+
+@pytest.mark.parametrize("more", ["", ", 1.5::numeric AS m", ", 1::money AS m", ", 'x'::text AS m"])
+def test_a_float4_is_sent_with_the_digits_that_postgresql_shows(psycopg, more):
+    with FakeApi() as api:
+        copy_to_api(f"SELECT 0.1::float4 AS n{more}", psycopg, api.url)
+        copy_to_api(f"SELECT '{{0.1}}'::float4[] AS n{more}", psycopg, api.url)
+    assert [record["n"] for record in api.records] == [0.1, [0.1]]
+
+
+def test_a_row_factory_of_the_user_gets_json_as_fetchall_gives_it(pg):
+    def model(cursor):
+        return lambda row: {"name": row[0]["name"].upper(), "list": row[1]}
+
+    query = """SELECT '{"name": "a"}'::jsonb AS a, '[1]'::json AS b"""
+    rows = fetchall(query, pg, row_factory=model)
+    with FakeApi() as api:
+        copy_to_api(query, pg, api.url, row_factory=model)
+    assert api.records == rows == [{"name": "A", "list": [1]}]
+
+
+def test_a_deadline_in_a_transform_ends_the_fetch_that_would_follow(pg):
+    query = (
+        f"SELECT n, CASE WHEN n > 100 THEN pg_sleep({LONG})::text END AS slow "
+        "FROM generate_series(1, 101) AS n"
+    )
+
+    def transform(chunk):
+        time.sleep(0.6)
+        return chunk
+
+    began = time.monotonic()
+    with FakeApi() as api, pytest.raises(TransferError, match="deadline"):
+        copy_to_api(query, pg, api.url, transform=transform, budget=Budget(deadline=0.3))
+    assert time.monotonic() - began < LONG / 2
+    assert pg.info.transaction_status == 0
 
 
 def test_json_comes_unparsed_where_the_reader_says_so(pg):

@@ -57,22 +57,12 @@ def test_a_report_cannot_be_changed():
 
 def test_the_progress_of_a_ledger_is_its_figures():
     ledger = Ledger(total=10)
-    ledger.read, ledger.records, ledger.delivered, ledger.unsendable, ledger.rejected = (
-        5,
-        5,
-        2,
-        1,
-        1,
-    )
+    ledger.read, ledger.taken = 5, 4
+    ledger.delivered, ledger.unsendable, ledger.rejected = 2, 1, 1
     event = ledger.progress(ended=True)
     assert isinstance(event, Progress)
-    assert (event.read, event.delivered, event.dead, event.total, event.ended) == (
-        5,
-        2,
-        2,
-        10,
-        True,
-    )
+    assert (event.read, event.records, event.total, event.ended) == (5, 5, 10, True)
+    assert (event.delivered, event.dead) == (2, 2)
 
 
 def test_a_failed_row_is_a_pair():

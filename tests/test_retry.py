@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry import Retry
+from rowferry.batches import Attempts, Fate
 from rowferry.exceptions import ConfigError
 
 
@@ -38,3 +39,29 @@ def test_a_wait_lies_between_nothing_and_the_highest(tries, luck, initial, highe
 def test_a_bound_that_is_none_is_refused_by_name(option, value):
     with pytest.raises(ConfigError, match=f"^{option} must be "):
         Retry(**{option: value})
+
+
+# what happened to a batch so far
+
+
+@pytest.mark.parametrize(
+    ("fates", "doubtful", "ambiguous"),
+    [
+        ([Fate.AMBIGUOUS], True, 1),
+        ([Fate.AMBIGUOUS, Fate.NOT_SENT], True, 1),
+        ([Fate.AMBIGUOUS, Fate.NOT_SENT, Fate.NOT_SENT], True, 1),
+        ([Fate.AMBIGUOUS, Fate.REFUSED], False, 1),
+        ([Fate.AMBIGUOUS, Fate.REFUSED, Fate.NOT_SENT], False, 1),
+        ([Fate.AMBIGUOUS, Fate.AMBIGUOUS], True, 2),
+        ([Fate.NOT_SENT], False, 0),
+        ([Fate.REFUSED], False, 0),
+    ],
+)
+def test_doubt_lasts_until_the_batch_is_sent_again(fates, doubtful, ambiguous):
+    attempts = Attempts(since=5.0, delivered_before=7)
+    for fate in fates:
+        attempts = attempts.after(fate, broken=True)
+    assert (attempts.since, attempts.delivered_before) == (5.0, 7)
+    assert (attempts.tries, attempts.ambiguous) == (len(fates), ambiguous)
+    assert attempts.doubtful is doubtful
+    assert attempts.broken is (fates[-1] is Fate.AMBIGUOUS)

@@ -5,6 +5,7 @@
 import asyncio
 import itertools
 import json
+import socket
 import sqlite3
 import threading
 import time
@@ -37,9 +38,10 @@ from rowferry.exceptions import (
     SourceError,
     TransferError,
 )
+from rowferry.extract import Query
 from rowferry.pipeline import Run
 from rowferry.row_factories import namedtuple_row_factory, tuple_row_factory
-from rowferry.running import _deliver, of_rows
+from rowferry.running import _deliver, of_query, of_rows
 from rowferry.testing import Answer, FakeApi
 from scripted import LONG, auntil, until
 
@@ -274,6 +276,16 @@ def test_a_row_whose_function_raises_is_dead_and_the_others_arrive(api):
     assert [(row, type(error)) for row, error in failed] == [(rows_of(1)[0], ZeroDivisionError)]
 
 
+def test_a_row_whose_function_raises_is_named_by_its_key(api):
+    failed = []
+    transform = per_row(lambda row: {"id": 10 // row["id"]})
+    post_rows(rows_of(4), api.url, transform=transform, on_error=failed.extend, key="id")
+    assert failed[0].exception.__notes__ == ["in the row with key 0"]
+    with pytest.raises(ZeroDivisionError) as caught:
+        post_rows(rows_of(4), api.url, transform=transform, key="id")
+    assert caught.value.__notes__[0] == "in the row with key 0"
+
+
 def test_a_row_whose_function_raises_stops_the_run_without_on_error(api):
     with pytest.raises(ZeroDivisionError) as caught:
         post_rows(rows_of(4), api.url, transform=per_row(lambda row: 1 / row["id"]))
@@ -341,6 +353,24 @@ def test_a_format_of_ones_own(api):
     assert api.received[0].headers["content-type"] == "text/x-lines"
 
 
+def test_what_a_format_raises_on_the_loop_stops_the_run(api):
+    class Lines:
+        name, content_type, batch_size, max_batch_size = "lines", "text/x-lines", 1000, None
+
+        def join(self, records):
+            raising()
+
+    def slow():
+        for number in range(400):
+            yield {"id": number}
+            time.sleep(0.05)
+
+    began = time.monotonic()
+    with pytest.raises(MineError, match="mine"):
+        post_rows(slow(), Api(api.url, body_format=Lines()))
+    assert time.monotonic() - began < LONG / 2
+
+
 @pytest.mark.parametrize(("size", "requests"), [(None, 3), (1, 1100), (7, 158), (5000, 1)])
 def test_records_are_batched(api, size, requests):
     rows = rows_of(1100)
@@ -367,6 +397,19 @@ def test_batches_of_a_slow_source_do_not_wait_to_be_full(api):
 
     target = Api(api.url, body_format="ndjson", batch_size=100, batch_linger=0.0)
     assert post_rows(rows(), target).delivered == 10
+
+
+def test_waiting_for_an_async_source_without_linger_takes_no_cpu_time(api):
+    async def rows():
+        yield {"id": 1}
+        await asyncio.sleep(1)
+        yield {"id": 2}
+
+    asyncio.run(apost_rows([], api.url))  # what is done once only
+    began = time.process_time()
+    report = asyncio.run(apost_rows(rows(), Api(api.url, batch_linger=0)))
+    assert time.process_time() - began < 0.5
+    assert report.delivered == 2
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -630,6 +673,25 @@ def test_nothing_is_sent_again_behind_ones_back():
         assert (report.requests, len(api.received)) == (2, 2)
 
 
+def test_what_is_sent_again_after_an_api_that_was_away_may_be_doubled():
+    first = socket.create_server(("127.0.0.1", 0))
+    port = first.getsockname()[1]
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(post_rows, rows_of(1), Api(f"http://127.0.0.1:{port}/", retry=QUICK))
+        connection, _ = first.accept()
+        assert connection.recv(65536)
+        first.close()
+        connection.close()  # it may have been processed
+        time.sleep(0.2)  # meanwhile nothing can be sent
+        with socket.create_server(("127.0.0.1", port)) as second:
+            connection, _ = second.accept()
+            with connection:
+                assert connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+                report = running.result(LONG)
+    assert (report.delivered, report.maybe_duplicated) == (1, 1)
+
+
 def test_connections_that_the_api_closes_after_each_answer_lose_nothing():
     with FakeApi(Answer(headers={"Connection": "close"}, cut="close")) as api:
         report = post_rows(rows_of(50), Api(api.url, retry=QUICK, limits=Limits(max_in_flight=4)))
@@ -658,6 +720,23 @@ def test_retry_after_pauses_all_requests():
         report = post_rows(rows_of(40), Api(api.url, limits=Limits(max_in_flight=1)))
         assert report.delivered == 40
     assert times[1] - times[0] >= 0.99
+
+
+def test_requests_keep_their_pace_after_a_pause_too():
+    times = []
+
+    def behave(request):
+        times.append(time.monotonic())
+        if request.number == 0:
+            return Answer(status=429, headers={"Retry-After": "1"})
+        return 201
+
+    with FakeApi(behave) as api:
+        report = post_rows(rows_of(20), Api(api.url, limits=Limits(requests_per_second=20)))
+    assert (report.delivered, report.requests) == (20, 21)
+    resumed = next(at for at in times if at - times[0] > 0.9)
+    assert sum(0 <= at - resumed < 0.2 for at in times) <= 8  # it should be 4
+    assert times[-1] - resumed >= 0.7
 
 
 def test_a_pause_that_is_too_long_stops_the_run():
@@ -1007,3 +1086,23 @@ def test_a_secret_in_the_query_is_blotted_out_of_answers():
         with pytest.raises(RejectedError) as caught:
             post_rows([{"id": 1}], f"{api.url}?api_key=s3cret")
     assert "s3cret" not in str(caught.value) + caught.value.answer
+
+
+@pytest.mark.parametrize("cut", [1, 7, 20, 36])
+def test_a_secret_within_which_an_answer_is_cut_is_blotted_out_too(cut):
+    secret = "hunter2-" + "s" * 30
+
+    def echo(request):
+        begin = 2048 - cut - len("Bearer ")
+        return Answer(status=422, body=b"p" * begin + request.headers["authorization"].encode())
+
+    with FakeApi(echo) as api, pytest.raises(RejectedError) as caught:
+        post_rows([{"id": 1}], Api(api.url, headers={"Authorization": f"Bearer {secret}"}))
+    assert len(caught.value.answer) <= 2048
+    assert caught.value.answer.strip("p*") == ""  # no part of it
+
+
+def test_a_password_in_the_url_of_a_database_is_not_in_a_repr():
+    url = "postgresql://me:s3cret@localhost/x"
+    assert "s3cret" not in repr(Query("SELECT 1", url))
+    assert "s3cret" not in repr(of_query("SELECT 1", url, "http://h/"))

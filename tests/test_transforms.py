@@ -120,6 +120,12 @@ def test_a_row_without_the_key_column_names_those_it_has():
         shape([Row(1, "x")], None, ("code",))
 
 
+def test_a_key_that_is_no_plain_value_is_refused():
+    rows = [{"id": [1]}]
+    with pytest.raises(ConfigError, match="the key columns id hold no plain values"):
+        shape(rows, lambda chunk: chunk, ("id",))
+
+
 def test_keys_are_found_in_rows_of_every_kind():
     assert key_of(Row(1, "x"), ("name",)) == ("x",)
     with closing(sqlite3.connect(":memory:")) as conn:

@@ -23,6 +23,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rowferry import RawJSON
+from rowferry.databases.contract import Unreadable
 from rowferry.formats import FORMATS
 from rowferry.values import UnencodableError, encode_chunk, encode_value, too_large
 
@@ -72,6 +73,10 @@ class Sensor:
 class Struct(msgspec.Struct, rename="camel"):
     some_code: str
     depth: float | None = None
+
+
+class Tagged(msgspec.Struct, tag_field="kind", tag="sensor"):
+    code: str
 
 
 Pair = namedtuple("Pair", "code depth")  # noqa: PYI024 - what a row factory makes
@@ -244,12 +249,18 @@ def test_what_contains_itself_is_refused():
     assert "too deep" in problem_of(ring)
 
 
-def test_the_reason_of_an_unreadable_cell_is_given():
-    class Unreadable:
-        reason = "could not be read: timestamp too large"
-
-    problem = problem_of({"at": Unreadable()})
+def test_an_unreadable_cell_is_refused_with_its_reason():
+    cell = Unreadable("infinity", "could not be read: timestamp too large")
+    problem = problem_of({"at": cell})
     assert problem == "column 'at': Unreadable could not be read: timestamp too large"
+
+
+@pytest.mark.parametrize("kind", [dt.date, dt.datetime, dt.time, float, Decimal, str, int])
+def test_an_unreadable_cell_of_a_column_of_known_type_takes_no_neighbour_along(kind):
+    values = [{"at": None}, {"at": Unreadable("x", "cannot be read")}, {"at": None}]
+    bodies, errors = encode_chunk(values, {"at": kind})
+    assert bodies == [b'{"at":null}', b"", b'{"at":null}']
+    assert [*errors] == [1]
 
 
 # dates and times
@@ -303,6 +314,11 @@ def test_what_has_named_cells_becomes_an_object(value):
 
 def test_a_struct_becomes_an_object_with_its_own_names():
     assert text_of(Struct("x", 1.5)) == '{"someCode":"x","depth":1.5}'
+
+
+def test_a_struct_keeps_its_tag():
+    assert text_of(Tagged("x")) == '{"kind":"sensor","code":"x"}'
+    assert text_of({"in": [Tagged("x")]}) == '{"in":[{"kind":"sensor","code":"x"}]}'
 
 
 def test_a_row_of_sqlite3_becomes_an_object():
@@ -550,3 +566,37 @@ def test_nesting_too_deep_names_its_column():
         deep = deep[0]
     _, errors = encode_chunk([{"id": 1, "tree": flat}])
     assert "column 'tree" in str(errors[0])
+
+
+def test_a_time_of_day_keeps_an_offset_with_seconds():
+    """As a datetime does; timetz in PostgreSQL."""
+    time = dt.time(1, 2, 3, tzinfo=dt.timezone(dt.timedelta(minutes=19, seconds=32)))
+    text = json.loads(encode_value({"at": time}))["at"]
+    assert dt.time.fromisoformat(text).utcoffset() == time.utcoffset()
+
+
+@pytest.mark.parametrize("year", [1900, 2020])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_offset_with_microseconds_keeps_the_moment(year, sign):
+    zone = dt.timezone(sign * dt.timedelta(minutes=20, microseconds=5))
+    at = dt.datetime(year, 1, 2, 3, 4, 5, tzinfo=zone)
+    for kinds in (None, {"at": dt.datetime}):
+        (body,), _ = encode_chunk([{"at": at}], kinds)
+        assert dt.datetime.fromisoformat(json.loads(body)["at"]) == at
+    time = json.loads(text_of({"at": at.timetz()}))["at"]
+    assert dt.time.fromisoformat(time) == at.timetz()
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError, LookupError])
+def test_a_zone_that_has_no_offset_without_a_moment_is_a_zone(error):
+    class Zone(dt.tzinfo):
+        def utcoffset(self, moment):
+            if moment is None:
+                raise error
+            return dt.timedelta(hours=1)
+
+    at = dt.datetime(2020, 1, 2, tzinfo=Zone())
+    for kinds in (None, {"at": dt.datetime}):
+        bodies, errors = encode_chunk([{"at": at}, {"at": None}], kinds)
+        assert bodies == [b'{"at":"2020-01-02T00:00:00+01:00"}', b'{"at":null}']
+        assert errors == {}

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 _STATUSES = (*range(200, 300), *range(400, 600))
 _MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
-_SECRET_NAMES = ("auth", "key", "token", "secret", "cookie", "password", "signature")
+_SHORTEST_SECRET = 3
+_HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
 
@@ -154,13 +155,18 @@ class Api:
     def redact(self, text: str) -> str:
         """Blot out what may be secret (headers, the query), should an answer repeat it."""
         for name, value in self.headers.items():
-            if any(word in name.lower() for word in _SECRET_NAMES):
-                for secret in {value, *value.split()[1:]} - {""}:
-                    text = text.replace(secret, "***")
+            if name.lower() not in _HARMLESS:
+                for secret in (value, *value.split()[1:]):  # the whole first
+                    text = _without(secret, text)
         _, _, query = self.endpoint.target.partition("?")
-        for secret in filter(None, (query, *(pair.partition("=")[2] for pair in query.split("&")))):
-            text = text.replace(secret, "***").replace(unquote(secret), "***")
+        for secret in (query, *(pair.partition("=")[2] for pair in query.split("&"))):
+            text = _without(unquote(secret), _without(secret, text))
         return text
+
+
+def _without(secret: str, text: str) -> str:
+    """Blot out a word; one of a character or two guards nothing, and stands everywhere."""
+    return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
 
 
 def as_api(api: Any) -> Api:

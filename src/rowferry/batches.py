@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
     from rowferry.records import Key
+
+
+class Fate(enum.Enum):
+    """What becomes of a request's records."""
+
+    DELIVERED = "delivered"
+    NOT_SENT = "not sent"
+    """No byte of it was handed to the socket: sent again, free."""
+    REFUSED = "refused"
+    """The API says that it did not process it: sent again until it is too old."""
+    AMBIGUOUS = "ambiguous"
+    """The API may have processed it: sent again a few times, and counted."""
+    REJECTED = "rejected"
+    """The API will not take it, however often it is asked."""
+    AUTH = "auth"
+    """The API does not accept the credentials: the run stops."""
+    STOP = "stop"
+    """Every record would meet the same: the run stops."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -32,9 +51,9 @@ class Attempts(msgspec.Struct, frozen=True):
         delivered_before: records delivered when it was first sent, to tell poison from outage.
         tries: times that failed, of any kind.
         ambiguous: those of them after which the API may hold the records.
-        doubtful: whether the last one was of those.
-        broken: whether its connection broke: on a kept one that may be the fault of the request
-            before, so that the next try is to have a new one.
+        doubtful: whether the API may hold the records since they were last counted as re-sent.
+        broken: whether the last one's connection broke: on a kept one that may be the fault of the
+            request before, so that the next try is to have a new one.
     """
 
     since: float
@@ -44,15 +63,16 @@ class Attempts(msgspec.Struct, frozen=True):
     doubtful: bool = False
     broken: bool = False
 
-    def after(self, *, doubtful: bool, broken: bool) -> Attempts:
-        """Give what it is after one more failed try."""
+    def after(self, fate: Fate, *, broken: bool) -> Attempts:
+        """Give what it is after one more failed try; one that was not sent leaves all doubt."""
+        ambiguous = fate is Fate.AMBIGUOUS
         return Attempts(
             self.since,
             self.delivered_before,
             self.tries + 1,
-            self.ambiguous + doubtful,
-            doubtful,
-            broken,
+            self.ambiguous + ambiguous,
+            self.doubtful if fate is Fate.NOT_SENT else ambiguous,
+            broken and ambiguous,
         )
 
 

@@ -16,12 +16,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from rowferry.batches import Attempts, Batch, Origin, Response
+from rowferry.batches import Attempts, Batch, Fate, Origin, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.http.connection import Connection, ExchangeError, connect
 from rowferry.limits import TokenBucket
 from rowferry.records import FailedRow
-from rowferry.verdict import Fate, Verdict, judge
+from rowferry.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,12 +104,13 @@ class Delivery:
     async def run(self) -> None:
         """Carry batches until the last one is settled, or until `stop`."""
         self._loop = asyncio.get_running_loop()
-        ticking = self._loop.create_task(self._tick())
         try:
-            async with asyncio.TaskGroup() as self._group:
-                await self._over_soon.wait()
+            async with asyncio.TaskGroup() as around:
+                ticking = around.create_task(self._tick())
+                async with asyncio.TaskGroup() as self._group:
+                    await self._over_soon.wait()
+                ticking.cancel()
         finally:
-            ticking.cancel()
             if self._grace:
                 self._grace.cancel()
             for lane in self._lanes:
@@ -217,12 +218,14 @@ class Delivery:
         return lane.connection
 
     async def _await_turn(self) -> None:
-        """Wait for the pace's permit, then until the API's pause is over."""
-        if self._bucket and (wait := self._bucket.reserve(self._loop.time())):
-            await asyncio.sleep(wait)
-        # it may grow meanwhile
-        while (pause := self._paused_until - self._loop.time()) > 0:  # noqa: ASYNC110 (no event)
-            await asyncio.sleep(pause)
+        """Wait until the API's pause is over and the pace has a permit."""
+        while True:
+            while (pause := self._paused_until - self._loop.time()) > 0:  # noqa: ASYNC110 (no event)
+                await asyncio.sleep(pause)
+            if self._bucket and (wait := self._bucket.reserve(self._loop.time())):
+                await asyncio.sleep(wait)
+            if self._paused_until <= self._loop.time():  # else the permit is not for after it
+                return
 
     # connecting
 
@@ -315,11 +318,12 @@ class Delivery:
         response: Response | None = None,
     ) -> None:
         """Send a batch again after a while, unless it was sent too often or is too old."""
+        if self._stopping:
+            return  # it stays pending
         now = self._loop.time()
         self._ledger.problem = verdict.reason
-        doubtful = verdict.fate is Fate.AMBIGUOUS
         old = batch.attempts or Attempts(since=now, delivered_before=delivered_before)
-        attempts = old.after(doubtful=doubtful, broken=response is None)
+        attempts = old.after(verdict.fate, broken=response is None)
         retry = self._api.retry
         too_often = attempts.ambiguous > retry.max_retries
         if too_often or now - attempts.since > retry.max_retry_age:
@@ -398,8 +402,7 @@ class Delivery:
     def _answer(self, response: Response | None) -> str:
         if response is None:
             return ""
-        text = response.body[:_ANSWER_SHOWN].decode("utf-8", "replace")
-        return self._api.redact(text)
+        return self._api.redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
 
     def _halt(self, error: TransferError) -> None:
         """Stop the run; what is not settled stays pending."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from rowferry import abort, transactions
@@ -38,7 +38,7 @@ class Query:
     """
 
     sql: str
-    conn: Connection
+    conn: Connection = field(repr=False)  # it may be a URL with a password
     parameters: Parameters = ()
     row_factory: RowFactory = dict_row_factory
 

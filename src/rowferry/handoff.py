@@ -10,18 +10,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rowferry.batches import Batch, Origin
     from rowferry.batching import Batcher
     from rowferry.ledger import Ledger
     from rowferry.records import FailedRow
 
-    Receive: TypeAlias = Callable[[list[Batch]], None]
-    """Takes batches on the reading thread and hands them to the event loop."""
 
 OVERHEAD = 200
 """Bytes that a batch takes in memory besides its body, about."""
@@ -90,10 +86,10 @@ class Handoff:
         self._waits_for_room = room
         if room and self.has_room:
             seconds = 0.0
-        failed = self._next_note(seconds)
+        failed = [*self._next_note(seconds)]
         self._waits_for_room = False
         while not self._notes.empty():
-            failed = failed + self._next_note(0.0)
+            failed += self._next_note(0.0)
         return failed
 
     def _next_note(self, seconds: float) -> list[FailedRow]:
@@ -122,7 +118,8 @@ class Handoff:
 
     def overdue(self) -> list[Batch]:
         """Give what has been gathered for longer than a record may wait for others."""
-        if self._gathered_at is None or time.monotonic() - self._gathered_at < self._linger:
+        since = self._gathered_at
+        if since is None or time.monotonic() - since < self._linger:
             return []
         return self.flush()
 

@@ -16,11 +16,9 @@ from rowferry.extract import CHUNK_SIZE, Query, Transform, check_chunk_size, chu
 from rowferry.logs import logger
 from rowferry.records import FailedRow, Row
 from rowferry.row_factories import (
+    FACTORIES,
     RowFactory,
     dict_row_factory,
-    list_row_factory,
-    namedtuple_row_factory,
-    tuple_row_factory,
 )
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
 """Takes the failed rows of a chunk, once for that chunk."""
-
-_OUR_FACTORIES = (dict_row_factory, list_row_factory, namedtuple_row_factory, tuple_row_factory)
 
 
 def execute(query: str, conn: Connection, parameters: Parameters = ()) -> None:
@@ -147,7 +143,7 @@ def copy_rows(
     """
     query = Query(select_query, source_conn, parameters, row_factory)
     run = _Run(insert_query, dest_conn, on_error, commit_chunks, chunk_size)
-    raw_json = transform is None and row_factory in _OUR_FACTORIES
+    raw_json = transform is None and row_factory in FACTORIES
     with closing(chunks_of(query, transform, chunk_size, raw_json=raw_json)) as chunks:
         return run.write(_lists(chunks))
 
@@ -169,7 +165,7 @@ def copy_table_rows(
     The other arguments, what is given and what is raised are those of `copy_rows` and `load`.
     """
     query = Query(sql_text.select_all(table), source_conn, (), row_factory)
-    raw_json = transform is None and row_factory in _OUR_FACTORIES
+    raw_json = transform is None and row_factory in FACTORIES
     with closing(chunks_of(query, transform, chunk_size, raw_json=raw_json)) as chunks:
         rows = chain.from_iterable(chunks)
         return load(target or table, dest_conn, rows, None, on_error, commit_chunks, chunk_size)

@@ -168,7 +168,7 @@ class Run:
         try:
             await self._delivery.run()
         except BaseExceptionGroup as group:
-            self.stop(group.exceptions[0])
+            self.stop(_first_of(group))
         finally:
             if deadline:
                 deadline.cancel()
@@ -239,6 +239,7 @@ class Run:
         if not count:
             return []
         with self._fetching:
+            self._check()
             chunk = rows.fetch(count)
         with self._interrupting:  # one that came too late must not hit what follows
             self._check()
@@ -263,7 +264,7 @@ class Run:
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
-        failed = [row for _, row in shaped.failed]
+        failed = [_with_key(key, row) for key, row in shaped.failed]
         if errors:
             failed += [_unsendable(shaped, index, error) for index, error in errors.items()]
             bodies = [body for index, body in enumerate(bodies) if index not in errors]
@@ -324,6 +325,9 @@ class Run:
 
     def _serve_until_delivered(self) -> None:
         while not self._delivered.is_set():
+            if self._loop and self._loop.is_closed():
+                self.end_delivery()
+                raise RuntimeError("the event loop was closed before the transfer had ended")
             if not self._error:
                 self._job.check()
             self._serve(_CALLBACKS_EACH)
@@ -363,10 +367,11 @@ class Run:
             self._loop.run_in_executor(None, self._interrupt_fetch)
 
     def _interrupt_fetch(self) -> None:
-        """Let a fetch that is waiting for its database end soon."""
+        """Let a fetch that is waiting for its source end soon, though it may only just begin."""
         with self._interrupting:
-            if self._rows and self._fetching.locked():
+            while self._rows and self._fetching.locked():
                 self._rows.interrupt()
+                time.sleep(_CALLBACKS_EACH)
 
     def _on_loop(self, function: Callable[..., None], *args: object) -> None:
         """Call *function* on the event loop, unless that has ended."""
@@ -392,6 +397,19 @@ class Run:
             error.report = report
         error.add_note(f"the transfer ended early: {report}")
         raise error
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the first error in a group of groups: such are nothing that users should meet."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
+    """Say in an error of users' code which row it was."""
+    if key:
+        row.exception.add_note(f"in the row with key {', '.join(map(repr, key))}")
+    return row
 
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:

@@ -61,6 +61,10 @@ def list_row_factory(cursor: Any) -> Callable[[Sequence[Any]], list[Any]]:  # no
     return list
 
 
+FACTORIES = (dict_row_factory, list_row_factory, namedtuple_row_factory, tuple_row_factory)
+"""Those of rowferry, which leave cells as they are."""
+
+
 def chunk_maker(row_factory: RowFactory, cursor: Any) -> ChunkMaker:
     """
     Give what makes the rows of whole chunks of *cursor*, as *row_factory* would one by one.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterable, Mapping, Sized
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,7 +16,7 @@ from rowferry.exceptions import ConfigError
 from rowferry.extract import Query
 from rowferry.observe import observer_of
 from rowferry.pipeline import Run, Transfer
-from rowferry.row_factories import dict_row_factory
+from rowferry.row_factories import FACTORIES, dict_row_factory
 from rowferry.sources import AsyncSource, QuerySource, iterable_source
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def of_query(
     Raises:
         ConfigError: an argument cannot work.
     """
-    untouched = options.get("transform") is None
+    untouched = options.get("transform") is None and row_factory in FACTORIES
     source = QuerySource(
         Query(select_query, conn, parameters, row_factory),
         # a DbParams is a mapping of what it takes to connect
@@ -182,13 +182,27 @@ async def run_awaited(transfer: Transfer) -> Report:
     """Deliver on the running loop, read on a thread of its own."""
     run = Run(transfer)
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, "rowferry-reading") as executor:
-        delivering = loop.create_task(run.deliver())
-        reading = loop.run_in_executor(executor, run.read)
-        halves = asyncio.gather(delivering, reading, return_exceptions=True)
-        while not halves.done():
-            try:
-                await asyncio.shield(halves)
-            except asyncio.CancelledError as cancelled:
-                run.stop(cancelled)
+    delivering = loop.create_task(run.deliver())
+    halves = asyncio.gather(delivering, _reading(run, loop), return_exceptions=True)
+    while not halves.done():
+        try:
+            await asyncio.shield(halves)
+        except asyncio.CancelledError as cancelled:
+            run.stop(cancelled)
+    for outcome in halves.result():
+        if isinstance(outcome, BaseException):
+            run.stop(outcome)
     return run.result()
+
+
+def _reading(run: Run, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Read on a daemon thread: should the loop be closed under it, it must not hold up the exit."""
+    done: asyncio.Future[None] = loop.create_future()
+
+    def read() -> None:
+        run.read()
+        with contextlib.suppress(RuntimeError):  # the loop was closed
+            loop.call_soon_threadsafe(done.set_result, None)
+
+    threading.Thread(target=read, name="rowferry-reading", daemon=True).start()
+    return done

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from rowferry.records import Row
+
+_SHORTEST_WAIT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class QuerySource:
     """
 
     query: Query
-    connect: Callable[[], Any] | None
+    connect: Callable[[], Any] | None = field(repr=False)  # it may hold a password
     raw_json: bool
 
     def open(self) -> QueryRows:
@@ -155,10 +157,12 @@ class AsyncRows:
         self, iterator: AsyncIterator[Row], linger: float, loop: asyncio.AbstractEventLoop
     ) -> None:
         self._iterator = iterator
-        self._linger = linger
+        self._patience = max(linger, _SHORTEST_WAIT)
         self._loop = loop
         self._gathered: deque[Row] = deque()
         self._gathering: Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._interrupted = False
 
     def fetch(self, count: int) -> list[Row]:
         """
@@ -166,11 +170,11 @@ class AsyncRows:
 
         The gathering goes on meanwhile, so that no row waits for the one behind it.
         """
-        while not self._gathered:
+        while not self._gathered and not self._interrupted:
             if self._gathering is None:
                 gather = self._gather(count)
                 self._gathering = asyncio.run_coroutine_threadsafe(gather, self._loop)
-            wait((self._gathering,), self._linger)
+            wait((self._gathering,), self._patience)
             if self._gathering.done():
                 self._gathering.result()
                 self._gathering = None
@@ -179,6 +183,7 @@ class AsyncRows:
         return [self._gathered.popleft() for _ in range(min(count, len(self._gathered)))]
 
     async def _gather(self, count: int) -> None:
+        self._task = asyncio.current_task()
         for _ in range(count):
             try:
                 self._gathered.append(await anext(self._iterator))
@@ -186,14 +191,20 @@ class AsyncRows:
                 break
 
     def interrupt(self) -> None:
-        """Cancel the gathering."""
-        if self._gathering:
-            self._gathering.cancel()
+        """Let a fetch give what there is, or nothing."""
+        self._interrupted = True
 
     def close(self) -> None:
-        """Close an async generator, on its loop."""
+        """Stop the gathering and close an async generator, on its loop."""
+        if not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+
+    async def _close(self) -> None:
+        if self._task and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
         if inspect.isasyncgen(self._iterator):
-            asyncio.run_coroutine_threadsafe(self._iterator.aclose(), self._loop).result()
+            await self._iterator.aclose()
 
 
 def iterable_source(rows: Any, linger: float) -> IterableSource:

@@ -45,8 +45,9 @@ def post_rows(
         transform: takes a list of rows and gives the records to send, more or fewer; or what
             `per_row` makes of a function of one row. None sends the rows as they are.
         key: the column or columns that tell one row from another, for messages and errors.
-        on_error: takes a list of `FailedRow` (the record, and why), at least each second and
-            before the call returns; the run goes on. Without it the first failure stops the run.
+        on_error: takes a list of `FailedRow` (the record, and why), between fetches, while there is
+            no room for more, and before the call returns; the run goes on. Without it the first
+            failure stops the run.
         limit: rows to read, at most.
         budget: what the run may cost.
         chunk_size: rows that a transform gets at once, at most; the first chunk has 100.
@@ -56,7 +57,8 @@ def post_rows(
         The counts; every record was delivered, or given to *on_error*.
 
     Raises:
-        ConfigError: an argument cannot work; nothing was sent.
+        ConfigError: an argument cannot work. Where that shows in a row only (a key column that it
+            lacks), the note on the error says how far the run got; else nothing was sent.
         RejectedError: the API will not take a record, or JSON cannot hold it.
         TransferError: the run was stopped before all was settled; it has the `report`.
         AbortError: `abort_etlhelper_threads` was called.
@@ -119,7 +121,8 @@ def copy_to_api(
 
     Raises:
         SourceError: the database could not be read; it has the `report`.
-        ConfigError: an argument cannot work; nothing was sent.
+        ConfigError: an argument cannot work. Where that shows in a row only (a key column that it
+            lacks), the note on the error says how far the run got; else nothing was sent.
         RejectedError: the API will not take a record, or JSON cannot hold it.
         TransferError: the run was stopped before all was settled; it has the `report`.
         AbortError: `abort_etlhelper_threads` was called.

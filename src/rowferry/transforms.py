@@ -83,7 +83,12 @@ def shape(rows: list[Row], transform: Transform | None, key: tuple[str, ...] | N
     if key is None:
         return Shaped(records, (), 0, ())
     keys = key_of_each(records, key)
-    _check_keys(keys, set(key_of_each(rows, key)))
+    try:
+        _check_keys(keys, set(key_of_each(rows, key)))
+    except TypeError as error:
+        raise ConfigError(
+            f"the key columns {', '.join(key)} hold no plain values: {error}"
+        ) from error
     return Shaped(records, keys, len(rows) - len(keys), ())
 
 

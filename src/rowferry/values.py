@@ -43,6 +43,7 @@ _FINITE = frozenset({float, decimal.Decimal})
 """Types of which some values are not in JSON; these show in the bytes that msgspec writes."""
 
 _LAST_ODD_YEAR = 1972
+_MINUTE = dt.timedelta(minutes=1)
 
 _ZONED = frozenset({dt.datetime, dt.time})
 _CHECKED = _FINITE | {dt.datetime}
@@ -245,7 +246,9 @@ def _named(value: Any) -> Any:
         return zip(value._fields, value, strict=True)
     if isinstance(value, msgspec.Struct):
         names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
-        return [(name, getattr(value, field)) for name, field in names]
+        tagged = value.__struct_config__
+        tag = [(tagged.tag_field, tagged.tag)] if tagged.tag is not None else []
+        return [*tag, *((name, getattr(value, field)) for name, field in names)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):  # sqlite3.Row
@@ -279,7 +282,7 @@ def _finite(value: float | decimal.Decimal, path: tuple[str, ...]) -> float | de
 def _moment(value: dt.datetime | dt.time, _path: tuple[str, ...]) -> dt.datetime | dt.time | str:
     """Give a moment as msgspec may write it: it rounds an offset with seconds to minutes."""
     offset = value.utcoffset()
-    return value.isoformat() if offset and offset.seconds % 60 else value
+    return value.isoformat() if offset and offset % _MINUTE else value
 
 
 def _odd_offsets(moments: Iterable[dt.datetime]) -> bool:
@@ -290,12 +293,14 @@ def _odd_offsets(moments: Iterable[dt.datetime]) -> bool:
     """
     zoned = [moment for moment in moments if moment.tzinfo is not None]
     for zone in {moment.tzinfo for moment in zoned}:
-        fixed = zone.utcoffset(None) if zone else None
-        if fixed is not None and not fixed.seconds % 60:
-            continue
-        if any(moment.year <= _LAST_ODD_YEAR for moment in zoned if moment.tzinfo is zone):
+        try:
+            fixed = zone.utcoffset(None) if zone else None
+        except Exception:  # noqa: BLE001 (a zone of users' own may want a moment)
             return True
-        if fixed is not None:
+        if fixed is None:
+            if any(moment.year <= _LAST_ODD_YEAR for moment in zoned if moment.tzinfo is zone):
+                return True
+        elif fixed % _MINUTE:
             return True
     return False
 

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import email.utils
-import enum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
+from rowferry.batches import Fate
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from rowferry.batches import Response
-
-
-class Fate(enum.Enum):
-    """What becomes of a request's records."""
-
-    DELIVERED = "delivered"
-    NOT_SENT = "not sent"
-    """No byte of it was handed to the socket: sent again, free."""
-    REFUSED = "refused"
-    """The API says that it did not process it: sent again until it is too old."""
-    AMBIGUOUS = "ambiguous"
-    """The API may have processed it: sent again a few times, and counted."""
-    REJECTED = "rejected"
-    """The API will not take it, however often it is asked."""
-    AUTH = "auth"
-    """The API does not accept the credentials: the run stops."""
-    STOP = "stop"
-    """Every record would meet the same: the run stops."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -8,7 +8,6 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ class Column(NamedTuple):
     has_default: bool
 
 
-@dataclass(frozen=True, slots=True)
 class Unreadable:
     """
     Stands in a row for a value that the driver cannot convert.
@@ -50,8 +48,24 @@ class Unreadable:
         reason: the driver's words.
     """
 
-    text: str
-    reason: str
+    # no dataclass: msgspec would write it as an object, where it has to be refused
+    __slots__ = ("reason", "text")
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text
+        self.reason = reason
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unreadable) and (self.text, self.reason) == (
+            other.text,
+            other.reason,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.text, self.reason))
+
+    def __repr__(self) -> str:
+        return f"Unreadable({self.text!r}, {self.reason!r})"
 
 
 class OpenRows(Protocol):

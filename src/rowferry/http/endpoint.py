@@ -98,7 +98,7 @@ def _authority(host: str, port: int | None) -> str:
 
 def _ascii_host(host: str) -> str:
     try:
-        name = host.encode("idna").decode() if not host.isascii() else host
+        name = host if ":" in host else host.encode("idna").decode()
     except UnicodeError as error:
         raise ConfigError(f"url has a host that is no name: {host!r}") from error
     if not _HOST.fullmatch(name):

@@ -1,0 +1,140 @@
+"""What rowferry means to reach, and what the results say of it."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OURS, PIPELINE, LIMIT = "rowferry", "hand-written", "limit: wrk"
+
+
+class Goal(NamedTuple):
+    """
+    A figure to reach.
+
+    Attributes:
+        reached: gives the figure from the medians; raises KeyError where a scenario was left out.
+        at_least: whether the figure is to be at least the *bound*, or at most.
+        form: of the figure and its bound, for people.
+    """
+
+    what: str
+    reached: Callable[[Medians], float]
+    bound: float
+    at_least: bool
+    form: str
+
+
+class Medians:
+    """The medians of every peer in every scenario."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        self._scenarios = {each["name"]: each["runs"] for each in results["scenarios"]}
+        self._start_up = results.get("start_up", {})
+
+    def rate(self, scenario: str, peer: str) -> float:
+        """Give the rows a second."""
+        return median(run["rows"] / run["seconds"] for run in self.runs(scenario, peer))
+
+    def cpu(self, scenario: str, peer: str) -> float:
+        """Give the seconds of processor time a row."""
+        return median(run["cpu"] / run["rows"] for run in self.runs(scenario, peer))
+
+    def memory(self, scenario: str, rows: int) -> float:
+        """Give the peak RSS in MiB of rowferry with so many rows."""
+        runs = self.runs(scenario, OURS)
+        return median(run["rss_mib"] for run in runs if run["rows"] == rows)
+
+    def most_memory(self) -> float:
+        """Give the largest peak RSS in MiB that rowferry had in any run."""
+        every = [run for runs in self._scenarios.values() for run in runs]
+        return max(run["rss_mib"] for run in every if run["peer"].startswith(OURS))
+
+    def start_up(self) -> float:
+        """Give the milliseconds that importing rowferry takes."""
+        milliseconds: float = self._start_up["milliseconds"]
+        return milliseconds
+
+    def runs(self, scenario: str, peer: str) -> list[dict[str, Any]]:
+        """Give the good runs of a peer; KeyError where there are none."""
+        runs = [
+            run
+            for run in self._scenarios[scenario]
+            if run["peer"].startswith(peer) and not run["failure"]
+        ]
+        if not runs:
+            raise KeyError(peer)
+        return runs
+
+
+def _growth(scenario: str) -> Callable[[Medians], float]:
+    return lambda of: of.memory(scenario, 1_000_000) / of.memory(scenario, 100_000)
+
+
+def _of_limit(scenario: str) -> Callable[[Medians], float]:
+    return lambda of: of.rate(scenario, OURS) / of.rate(scenario, LIMIT)
+
+
+GOALS = (
+    Goal("S1: rows/s, of wrk's requests/s", _of_limit("S1"), 0.97, at_least=True, form="{:.1%}"),
+    Goal("S4: the same", _of_limit("S4"), 0.95, at_least=True, form="{:.1%}"),
+    Goal("S2: the same", _of_limit("S2"), 0.30, at_least=True, form="{:.1%}"),
+    Goal(
+        "S2: rows a CPU second, to the hand-written pipeline's",
+        lambda of: of.cpu("S2", PIPELINE) / of.cpu("S2", OURS),
+        8.0,
+        at_least=True,
+        form="{:.1f} x",
+    ),
+    Goal(
+        "S3: rows/s, to the hand-written pipeline's",
+        lambda of: of.rate("S3", OURS) / of.rate("S3", PIPELINE),
+        1.1,
+        at_least=True,
+        form="{:.2f} x",
+    ),
+    Goal(
+        "S5: rows/s, of our own S3",
+        lambda of: of.rate("S5", OURS) / of.rate("S3", OURS),
+        0.97,
+        at_least=True,
+        form="{:.1%}",
+    ),
+    Goal("peak RSS in any run, MiB", Medians.most_memory, 80, at_least=False, form="{:.1f}"),
+    Goal(
+        "peak RSS, 1,000,000 rows to 100,000: S2",
+        _growth("memory S2"),
+        1.05,
+        at_least=False,
+        form="{:.3f}",
+    ),
+    Goal("the same: S3", _growth("memory S3"), 1.05, at_least=False, form="{:.3f}"),
+    Goal(
+        "`import rowferry`, ms more than `pass`",
+        Medians.start_up,
+        80,
+        at_least=False,
+        form="{:.0f}",
+    ),
+)
+
+
+def table_of(results: dict[str, Any]) -> str:
+    """Give a table of the goals, what was measured, and whether that is enough."""
+    medians = Medians(results)
+    lines = ["| goal | bound | measured | |", "| --- | ---: | ---: | --- |"]
+    for goal in GOALS:
+        try:
+            reached = goal.reached(medians)
+        except KeyError:
+            continue
+        enough = reached >= goal.bound if goal.at_least else reached <= goal.bound
+        sign = "≥" if goal.at_least else "≤"
+        bound, measured = goal.form.format(goal.bound), goal.form.format(reached)
+        lines.append(
+            f"| {goal.what} | {sign} {bound} | {measured} | {'' if enough else 'missed'} |"
+        )
+    return "\n".join(lines)
