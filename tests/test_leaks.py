@@ -446,6 +446,7 @@ PROGRAM = textwrap.dedent(
     print([thread.name for thread in threading.enumerate()], conn.in_transaction,
           len(os.listdir("/proc/self/fd")) - before)
     conn.execute("DROP TABLE t")
+    conn.close()
     """
 )
 

@@ -8,17 +8,15 @@ the batches, one connection each; nothing is created for a record but the future
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
-import socket
-import ssl
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from rowferry.batches import Attempts, Batch, Fate, Origin, Response
+from rowferry.dialer import Dialer
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
-from rowferry.http.connection import Connection, ExchangeError, connect
+from rowferry.http.connection import Connection, ExchangeError
 from rowferry.limits import TokenBucket
 from rowferry.records import FailedRow
 from rowferry.verdict import Verdict, judge
@@ -38,7 +36,6 @@ _TICK = 0.05
 _ANSWER_SHOWN = 2048
 _MISSING = frozenset({404, 405, 410})
 _WRONG_URL = " (nothing was delivered yet: are url and method right?)"
-_NO_CONNECTION = (OSError, TimeoutError)
 
 
 class _Lane:
@@ -92,10 +89,9 @@ class Delivery:
         self._ended = False
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
-        self._reached = False
+        self._dialer = Dialer(api, ledger)
         self._paused_until = 0.0
         self._paced = self._bucket is not None
-        self._first_connection = asyncio.Lock()
         self._over = False
         self._over_soon = asyncio.Event()
 
@@ -204,7 +200,7 @@ class Delivery:
             if lane.connection and batch.attempts and batch.attempts.broken:
                 lane.connection.close()
             if lane.connection is None or not lane.connection.usable:
-                lane.connection = await self._connect()
+                lane.connection = await self._dialer.connect()
         except ExchangeError as failure:
             self._retry(batch, Verdict(Fate.NOT_SENT, str(failure)), self._ledger.delivered)
             return None
@@ -226,71 +222,6 @@ class Delivery:
                 await asyncio.sleep(wait)
             if self._paused_until <= self._loop.time():  # else the permit is not for after it
                 return
-
-    # connecting
-
-    async def _connect(self) -> Connection:
-        """
-        Open a connection.
-
-        Until the API was reached for the first time workers try one after the other, so that a
-        wrong port is met by one of them and not by all.
-
-        Raises:
-            ExchangeError: it cannot be had now.
-            TransferError: it cannot be had at all.
-        """
-        if not self._reached:
-            async with self._first_connection:
-                if not self._reached:
-                    return await self._reach()
-        try:
-            return await self._open()
-        except _NO_CONNECTION as error:
-            self._refuse_for_good(error)
-            raise ExchangeError(_why(error), handed_over=False) from error
-
-    async def _reach(self) -> Connection:
-        """Open the first connection of the run; the API may be just starting."""
-        retry = self._api.retry
-        for tries in itertools.count(1):
-            try:
-                connection = await self._open()
-                break
-            except _NO_CONNECTION as error:
-                self._refuse_for_good(error)
-                self._ledger.problem = _why(error)
-                if tries > retry.max_retries:
-                    raise self._unreachable(error, f" (tried {tries} times)", 4) from error
-                await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
-        self._reached = True
-        return connection
-
-    async def _open(self) -> Connection:
-        return await connect(self._api.endpoint, self._api.tls_context, self._api.connect_timeout)
-
-    def _refuse_for_good(self, error: BaseException) -> None:
-        """
-        Raise where trying again would meet the same.
-
-        Raises:
-            TransferError: a certificate that fails, or a name that does not exist.
-        """
-        if isinstance(error, ssl.SSLCertVerificationError):
-            exit_code = 4 if self._ledger.delivered else 2
-            remedy = "; name its authority in tls={'ca': …}"
-            raise self._unreachable(error, remedy, exit_code) from error
-        no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        if no_such_name and not self._reached:
-            raise self._unreachable(error, "", 2) from error
-
-    def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
-        endpoint = self._api.endpoint
-        sent = "" if self._ledger.requests else "; nothing was sent"
-        return TransferError(
-            f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}{detail}{sent}",
-            exit_code=exit_code,
-        )
 
     # what becomes of a batch that was not taken at once
 
@@ -463,10 +394,3 @@ class Delivery:
 def too_many_dead(dead: int, max_dead: int) -> TransferError:
     """Make the error of a run with more dead records than its budget allows."""
     return TransferError(f"{dead:,} records were not taken, more than max_dead={max_dead}")
-
-
-def _why(error: BaseException) -> str:
-    """Say in words why a connection could not be had."""
-    if isinstance(error, TimeoutError):
-        return "it took longer than connect_timeout"
-    return str(error) or type(error).__name__

@@ -205,9 +205,12 @@ class Reader:
         text = error_text(
             self._query.sql, self._database.paramstyle, error, self._database.advice(error)
         )
-        with transactions.unless_broken(self._database, self._conn):
-            self._close_cursor()
-            transactions.rollback(self._database, self._conn)
+        try:
+            with transactions.unless_broken(self._database, self._conn):
+                self._close_cursor()
+                transactions.rollback(self._database, self._conn)
+        except Exception as another:  # noqa: BLE001 - it must not hide the first one
+            error.add_note(f"and its transaction could not be rolled back: {another}")
         raise SourceError(text) from error
 
     def _close_cursor(self) -> None:

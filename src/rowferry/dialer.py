@@ -1,0 +1,105 @@
+"""The connections of a run: the first one with patience, and what makes trying vain."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from rowferry.exceptions import TransferError
+from rowferry.http.connection import Connection, ExchangeError, connect
+
+if TYPE_CHECKING:
+    from rowferry.api import Api
+    from rowferry.ledger import Ledger
+
+_NO_CONNECTION = (OSError, TimeoutError)
+
+
+class Dialer:
+    """
+    Opens the connections of a run.
+
+    Args:
+        api: where to.
+        ledger: tells how far the run got, for the errors, and takes the latest problem.
+    """
+
+    def __init__(self, api: Api, ledger: Ledger) -> None:
+        self._api = api
+        self._ledger = ledger
+        self._reached = False
+        self._first = asyncio.Lock()
+
+    async def connect(self) -> Connection:
+        """
+        Open a connection.
+
+        Until the API was reached for the first time workers try one after the other, so that a
+        wrong port is met by one of them and not by all.
+
+        Raises:
+            ExchangeError: it cannot be had now.
+            TransferError: it cannot be had at all.
+        """
+        if not self._reached:
+            async with self._first:
+                if not self._reached:
+                    return await self._reach()
+        try:
+            return await self._open()
+        except _NO_CONNECTION as error:
+            self._refuse_for_good(error)
+            raise ExchangeError(_why(error), handed_over=False) from error
+
+    async def _reach(self) -> Connection:
+        """Open the first connection of the run; the API may be just starting."""
+        retry = self._api.retry
+        for tries in itertools.count(1):
+            try:
+                connection = await self._open()
+                break
+            except _NO_CONNECTION as error:
+                self._refuse_for_good(error)
+                self._ledger.problem = _why(error)
+                if tries > retry.max_retries:
+                    raise self._unreachable(error, f" (tried {tries} times)", 4) from error
+                await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
+        self._reached = True
+        return connection
+
+    async def _open(self) -> Connection:
+        return await connect(self._api.endpoint, self._api.tls_context, self._api.connect_timeout)
+
+    def _refuse_for_good(self, error: BaseException) -> None:
+        """
+        Raise where trying again would meet the same.
+
+        Raises:
+            TransferError: a certificate that fails, or a name that does not exist.
+        """
+        if isinstance(error, ssl.SSLCertVerificationError):
+            exit_code = 4 if self._ledger.delivered else 2
+            remedy = "; name its authority in tls={'ca': …}"
+            raise self._unreachable(error, remedy, exit_code) from error
+        no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+        if no_such_name and not self._reached:
+            raise self._unreachable(error, "", 2) from error
+
+    def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
+        endpoint = self._api.endpoint
+        sent = "" if self._ledger.requests else "; nothing was sent"
+        return TransferError(
+            f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}{detail}{sent}",
+            exit_code=exit_code,
+        )
+
+
+def _why(error: BaseException) -> str:
+    """Say in words why a connection could not be had."""
+    if isinstance(error, TimeoutError):
+        return "it took longer than connect_timeout"
+    return str(error) or type(error).__name__
