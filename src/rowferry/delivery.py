@@ -147,8 +147,8 @@ class Delivery:
         """
         Deliver one batch after the other over one connection, until there are no more.
 
-        This loop is the cost of a request: what is done for every one stands here in a row, since
-        two coroutines and a flag more made it a third slower.
+        This loop is the cost of a request, so what is done for every one stands here in a row and
+        not in coroutines of its own.
         """
         ledger, queue, head = self._ledger, self._queue, self._api.head
         success = frozenset(self._api.success_status)
