@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -52,25 +53,30 @@ def database(request):
 @pytest.fixture
 def connect(database, request, tmp_path):
     """Open connections to one database that is empty at first; they are closed after the test."""
-    if database.dbtype == "SQLITE":
-        make = lambda **options: sqlite3.connect(tmp_path / "test.db", **options)
-    else:
-        server = request.getfixturevalue("postgresql")
-        login = {"psycopg": _connect_psycopg, "psycopg2": _connect_psycopg2}[database.driver]
-        make = lambda **options: login(server, **options)
+    make = PLACES[database.driver](request, tmp_path)
     opened = []
 
     def connect(**options):
         opened.append(make(**options))
         return opened[-1]
 
-    if database.dbtype == "PG":
-        _fresh(connect())
-    else:
-        connect().execute("PRAGMA journal_mode = WAL")  # else a reader keeps others from committing
     yield connect
     for conn in opened:
         conn.close()
+
+
+def _sqlite(request, folder):
+    make = partial(sqlite3.connect, folder / "test.db")
+    with closing(make()) as conn:
+        conn.execute("PRAGMA journal_mode = WAL")  # else a reader keeps others from committing
+    return make
+
+
+def _postgresql(login, request, folder):
+    make = partial(login, request.getfixturevalue("postgresql"))
+    with closing(make()) as conn:
+        _fresh(conn)
+    return make
 
 
 @pytest.fixture
@@ -102,6 +108,14 @@ def _connect_psycopg2(server, **options):
     return psycopg2.connect(
         host=server.host, port=server.port, dbname="postgres", user="postgres", **options
     )
+
+
+PLACES = {
+    "sqlite3": _sqlite,
+    "psycopg": partial(_postgresql, _connect_psycopg),
+    "psycopg2": partial(_postgresql, _connect_psycopg2),
+}
+"""For each driver what empties its database and gives the function that connects to it."""
 
 
 def _fresh(conn):

@@ -183,7 +183,8 @@ def generate_insert_sql(table: str, row: Row, conn: Connection) -> str:
     placeholder = (
         database.named_placeholder if isinstance(row, Mapping) else database.positional_placeholder
     )
-    return sql_text.insert(table, _names(row), placeholder)
+    columns = _names(row)
+    return sql_text.insert(table, columns, list(map(placeholder, columns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +287,7 @@ class _Run:
     def _execute(self, rows: list[Row]) -> None:
         if self.columns is not None:
             self.columns.check(rows)
-        self.writer(rows)
+        self.writer.write(rows)
 
     def _bad_rows(self, rows: list[Row]) -> list[FailedRow]:
         """

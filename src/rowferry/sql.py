@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rowferry.exceptions import BadIdentifierError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
 _IDENTIFIER = re.compile(r"[\w$]+")
 
@@ -56,9 +56,9 @@ def check_table(name: str) -> None:
         )
 
 
-def insert(table: str, columns: Sequence[str], placeholder: Callable[[str], str]) -> str:
+def insert(table: str, columns: Sequence[str], placeholders: Sequence[str]) -> str:
     """
-    Give the INSERT of one row into *columns* of *table*, with a placeholder for each.
+    Give the INSERT of one row into *columns* of *table*, with *placeholders* for the values.
 
     Raises:
         BadIdentifierError: a name is no plain identifier.
@@ -66,9 +66,40 @@ def insert(table: str, columns: Sequence[str], placeholder: Callable[[str], str]
     check_table(table)
     for column in columns:
         check_column(column)
-    names = ", ".join(columns)
-    values = ", ".join(map(placeholder, columns))
-    return f"INSERT INTO {table} ({names}) VALUES ({values})"  # noqa: S608 - all names were checked
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(placeholders)})"  # noqa: S608 - all names were checked
+
+
+def on_conflict(insert: str, columns: Sequence[str], key: Sequence[str], *, update: bool) -> str:
+    """Give *insert* with the ON CONFLICT clause of PostgreSQL, which SQLite and DuckDB have too."""
+    new = [f"{column} = excluded.{column}" for column in columns if column not in key]
+    action = f"DO UPDATE SET {', '.join(new)}" if update and new else "DO NOTHING"
+    return f"{insert} ON CONFLICT ({', '.join(key)}) {action}"
+
+
+def double_quoted(name: str) -> str:
+    """
+    Give *name* as a quoted identifier of standard SQL, whatever characters it has.
+
+    Raises:
+        BadIdentifierError: it is empty or holds a NUL or a lone surrogate, which no name can.
+    """
+    check_encodable(name)
+    return '"' + name.replace('"', '""') + '"'
+
+
+def check_encodable(name: str) -> None:
+    """
+    Accept a name that is some text in UTF-8 without NUL, as every database wants it.
+
+    Raises:
+        BadIdentifierError: it is not.
+    """
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise BadIdentifierError(f"{name!r} is no name: it is no valid Unicode") from error
+    if not encoded or b"\0" in encoded:
+        raise BadIdentifierError(f"{name!r} is no name: it is empty or holds a NUL")
 
 
 def select_all(table: str) -> str:
@@ -80,6 +111,11 @@ def select_all(table: str) -> str:
     """
     check_table(table)
     return f"SELECT * FROM {table}"  # noqa: S608 - the name was checked
+
+
+def columns_of(sql: str) -> str:
+    """Give the query that has the columns of *sql* and no row."""
+    return f"SELECT * FROM (\n{sql}\n) q LIMIT 0"  # noqa: S608 - the query is the user's own
 
 
 def can_declare(sql: str) -> bool:

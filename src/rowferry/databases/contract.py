@@ -7,20 +7,19 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
+
+    from rowferry.column_types import ColumnType
 
 Connection: TypeAlias = Any
 """A connection of a database's driver."""
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 """What fills the placeholders of a statement, in order or by name."""
-
-Writer: TypeAlias = Callable[[list[Any]], None]
-"""Executes a statement once a row, for a chunk of rows; raises what the driver raises."""
 
 
 class Column(NamedTuple):
@@ -92,6 +91,38 @@ class OpenRows(Protocol):
         ...
 
 
+class Writer(Protocol):
+    """Executes a statement once a row, chunk after chunk; it may learn from one to the next."""
+
+    def write(self, rows: list[Any]) -> None:
+        """Execute the statement for each of *rows*, in order; raise what the driver raises."""
+        ...
+
+    def culprit(self, error: BaseException) -> int | None:
+        """
+        Give the position, in the rows that were written last, of the one that *error* is about.
+
+        None where the driver does not tell.
+        """
+        ...
+
+
+class TableCopy(Protocol):
+    """A whole table on its way to another, in pieces that only the driver understands."""
+
+    def read(self, count: int) -> list[Any]:
+        """Give the pieces of the next *count* rows, one a row; fewer only at the end."""
+        ...
+
+    def write(self, pieces: list[Any]) -> None:
+        """Write *pieces* into the destination, all or none of them."""
+        ...
+
+    def close(self) -> None:
+        """End the reading. May be called on a broken connection."""
+        ...
+
+
 class Database(Protocol):
     """
     A database and one driver of it.
@@ -102,6 +133,8 @@ class Database(Protocol):
         driver: the module that serves it; the first database of a dbtype is its default.
         paramstyle: DB-API's word for the placeholders.
         required: the names of the parameters of a connection, all of them needed.
+        savepoints: True where a part of a transaction can be undone. Elsewhere an error ends the
+            transaction; `savepoint`, `release` and `undo` then begin, commit and roll back one.
     """
 
     @property
@@ -114,6 +147,8 @@ class Database(Protocol):
     def paramstyle(self) -> str: ...
     @property
     def required(self) -> tuple[str, ...]: ...
+    @property
+    def savepoints(self) -> bool: ...
 
     # Connections: made, recognised, described.
 
@@ -152,6 +187,15 @@ class Database(Protocol):
 
     def is_closed(self, conn: Connection) -> bool:
         """Tell whether *conn* can be used no more."""
+        ...
+
+    def is_lost(self, conn: Connection, error: BaseException) -> bool:
+        """
+        Tell whether *error*, of a fetch, is about the connection or its cursor, not the query.
+
+        True says that the same query may well be read on over another connection: the server went
+        away, ended an idle transaction or a slow statement, dropped the cursor.
+        """
         ...
 
     def is_autocommit(self, conn: Connection) -> bool:
@@ -196,6 +240,15 @@ class Database(Protocol):
 
     # Statements.
 
+    def quote(self, name: str) -> str:
+        """
+        Give *name* as SQL that means exactly this name, whatever characters it has.
+
+        Raises:
+            BadIdentifierError: the database can have no such name, or would cut it.
+        """
+        ...
+
     def named_placeholder(self, name: str) -> str:
         """Give the placeholder of the parameter *name*, for rows that are mappings."""
         ...
@@ -232,7 +285,62 @@ class Database(Protocol):
         ...
 
     def writer(self, conn: Connection, sql: str) -> Writer:
-        """Give what executes *sql* for the chunks of one run; it may learn from chunk to chunk."""
+        """
+        Give what executes *sql* for the chunks of one run.
+
+        Where *sql* is a plain INSERT, and the table allows it, by the database's fast road; what is
+        stored and what is refused is the same either way.
+        """
+        ...
+
+    def table_copy(
+        self, source: Connection, table: str, dest: Connection, target: str
+    ) -> TableCopy | None:
+        """
+        Give what copies *table* into *target*, both on connections of this driver.
+
+        None where reading rows and inserting them is the best there is, or would do something else.
+        """
+        ...
+
+    def upsert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        placeholders: Sequence[str],
+        key: Sequence[str],
+        *,
+        update: bool,
+    ) -> str:
+        """
+        Give the statement that inserts a row, or skips or updates the one whose *key* is there.
+
+        Args:
+            table, columns, placeholders, key: as they are to stand in the statement.
+            update: True: the other columns take the new values; False: the old row stays.
+        """
+        ...
+
+    def key_expressions(
+        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+    ) -> list[str]:
+        """
+        Give what to order and compare the rows of `(sql) q` by, for each column of *key*.
+
+        That is the column, as `q."name"`, or the column under a binary collation wherever its own
+        can hold different texts equal. *sql* has been found fit to stand in FROM; it may be asked
+        for its columns, not for its rows.
+        """
+        ...
+
+    # Types of columns.
+
+    def column_type(self, declared: str) -> ColumnType:
+        """Give what a column holds that `columns_query` gives as *declared*; if unsure, text."""
+        ...
+
+    def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
+        """Give the type to declare a column with; *in_key* where it is part of a primary key."""
         ...
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
+from rowferry.databases.postgresql_types import column_type, declaration
 from rowferry.databases.postgresql_values import (
     best_in_binary,
     fetchall_tolerant,
@@ -21,10 +22,11 @@ from rowferry.databases.postgresql_values import (
     kinds_of,
     raw_json_loaders,
 )
-from rowferry.exceptions import DriverError
+from rowferry.exceptions import BadIdentifierError, DriverError
 
 if TYPE_CHECKING:
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, Writer
+    from rowferry.column_types import ColumnType
+    from rowferry.databases.contract import Connection, OpenRows, Parameters, TableCopy, Writer
 
 _DEFAULT_PORT = 5432
 
@@ -42,6 +44,25 @@ WHERE c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
            ELSE n.nspname = %(schema)s::text END
 ORDER BY n.nspname, a.attnum
 """
+
+_LOOSELY_COMPARED = """
+SELECT t.oid FROM pg_catalog.pg_type t
+WHERE t.typname = 'citext' OR t.typcollation <> 0 AND EXISTS (
+    SELECT FROM pg_catalog.pg_collation WHERE NOT collisdeterministic)
+"""
+"""citext; and every text where there is a collation that holds different texts equal."""
+
+_LOST = {
+    "40001",  # a standby cancels what is in the way of its recovery
+    "57014",  # statement_timeout
+    "57P01",  # the server shuts down
+    "57P02",
+    "57P03",
+    "57P05",  # idle_session_timeout
+    "25P03",  # idle_in_transaction_session_timeout
+}
+
+_LONGEST_NAME = 63  # bytes: NAMEDATALEN - 1 of a server that was built as usual
 
 _ADVICE = {
     'syntax error at or near "$': (
@@ -62,6 +83,7 @@ class PostgreSQL:
     schemes = ("postgresql", "postgres")
     paramstyle = "pyformat"
     required = ("host", "port", "dbname", "user")
+    savepoints = True
 
     def params_of_url(self, url: SplitResult) -> dict[str, Any]:
         return {
@@ -105,6 +127,10 @@ class PostgreSQL:
     def is_closed(self, conn: Connection) -> bool:
         return bool(conn.closed)
 
+    def is_lost(self, conn: Connection, error: BaseException) -> bool:
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        return self.is_closed(conn) or state in _LOST
+
     def is_autocommit(self, conn: Connection) -> bool:
         return bool(conn.autocommit)
 
@@ -137,6 +163,13 @@ class PostgreSQL:
             (row,) = cursor.fetchall()
         return bool(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
 
+    def quote(self, name: str) -> str:
+        if len(name.encode(errors="replace")) > _LONGEST_NAME:
+            raise BadIdentifierError(
+                f"{name!r} is too long: PostgreSQL cuts names after {_LONGEST_NAME} bytes"
+            )
+        return sql_text.double_quoted(name)
+
     def named_placeholder(self, name: str) -> str:
         return f"%({name})s"
 
@@ -148,8 +181,59 @@ class PostgreSQL:
         with conn.cursor() as cursor:
             cursor.execute(sql, parameters or None)
 
+    def table_copy(
+        self, source: Connection, table: str, dest: Connection, target: str
+    ) -> TableCopy | None:
+        del source, table, dest, target
+        return None
+
+    def upsert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        placeholders: Sequence[str],
+        key: Sequence[str],
+        *,
+        update: bool,
+    ) -> str:
+        insert = sql_text.insert(table, columns, placeholders)
+        return sql_text.on_conflict(insert, columns, key, update=update)
+
+    def key_expressions(
+        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+    ) -> list[str]:
+        types = self._types_of_columns(conn, sql_text.columns_of(sql), parameters)
+        loose = self._loosely_compared_types(conn)
+        return [
+            f'q.{self.quote(column)}::text COLLATE "C"'
+            if types.get(column) in loose
+            else f"q.{self.quote(column)}"
+            for column in key
+        ]
+
+    def column_type(self, declared: str) -> ColumnType:
+        return column_type(declared)
+
+    def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
+        del in_key
+        return declaration(column_type)
+
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
+
+    def _types_of_columns(
+        self, conn: Connection, query: str, parameters: Parameters
+    ) -> dict[str, int]:
+        with conn.cursor() as cursor:
+            cursor.execute(query, parameters or None)
+            return {column[0]: column[1] for column in cursor.description}
+
+    def _loosely_compared_types(self, conn: Connection) -> set[int]:
+        """Give the types under which texts that differ may be equal in this database."""
+        with conn.cursor() as cursor:
+            cursor.execute(_LOOSELY_COMPARED)
+            rows = [tuple(row.values()) if isinstance(row, Mapping) else row for row in cursor]
+        return {oid for (oid,) in rows}
 
 
 class Psycopg(PostgreSQL):
@@ -201,7 +285,7 @@ class Psycopg(PostgreSQL):
         getattr(conn, "cancel_safe", conn.cancel)()
 
     def writer(self, conn: Connection, sql: str) -> Writer:
-        return partial(_write, conn, sql)
+        return _Writer(conn, sql)
 
     def advice(self, error: BaseException) -> str:
         words = str(error)
@@ -335,12 +419,23 @@ def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
     return cursor
 
 
-def _write(conn: Connection, sql: str, rows: list[Any]) -> None:
-    with conn.cursor() as cursor:
-        for kind, dumper in json_dumpers(conn):
-            cursor.adapters.register_dumper(kind, dumper)
-        with _without_pipeline_warnings():
-            cursor.executemany(sql, rows)
+class _Writer:
+    """executemany in libpq's pipeline mode."""
+
+    def __init__(self, conn: Connection, sql: str) -> None:
+        self._conn = conn
+        self._sql = sql
+
+    def write(self, rows: list[Any]) -> None:
+        with self._conn.cursor() as cursor:
+            for kind, dumper in json_dumpers(self._conn):
+                cursor.adapters.register_dumper(kind, dumper)
+            with _without_pipeline_warnings():
+                cursor.executemany(self._sql, rows)
+
+    def culprit(self, error: BaseException) -> int | None:
+        del error
+        return None
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql import PostgreSQL, close_declared, cursor_numbers, holding
@@ -73,7 +72,7 @@ class Psycopg2(PostgreSQL):
         conn.cancel()
 
     def writer(self, conn: Connection, sql: str) -> Writer:
-        return partial(_write2, conn, sql)
+        return _Writer(conn, sql)
 
     def advice(self, error: BaseException) -> str:
         del error
@@ -118,9 +117,21 @@ class _Psycopg2Rows:
             close_declared(self._database, self._conn, self._name)
 
 
-def _write2(conn: Connection, sql: str, rows: list[Any]) -> None:
-    from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
+class _Writer:
+    """execute_batch, some hundred rows a round trip."""
 
-    psycopg2_adapt_raw_json()
-    with conn.cursor() as cursor:
-        execute_batch(cursor, sql, [psycopg2_with_json(row) for row in rows], page_size=_PAGE)
+    def __init__(self, conn: Connection, sql: str) -> None:
+        self._conn = conn
+        self._sql = sql
+
+    def write(self, rows: list[Any]) -> None:
+        from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
+
+        psycopg2_adapt_raw_json()
+        batch = [psycopg2_with_json(row) for row in rows]
+        with self._conn.cursor() as cursor:
+            execute_batch(cursor, self._sql, batch, page_size=_PAGE)
+
+    def culprit(self, error: BaseException) -> int | None:
+        del error
+        return None

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 from uuid import UUID
 
+from rowferry import sql as sql_text
+from rowferry.databases.sqlite_types import column_type, declaration
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from rowferry.databases.contract import OpenRows, Parameters, Writer
+    from rowferry.column_types import ColumnType
+    from rowferry.databases.contract import OpenRows, Parameters, TableCopy, Writer
 
 _ANY_BYTES = partial(str, encoding="utf-8", errors="surrogateescape")
 """Text with invalid UTF-8 becomes lone surrogates; by default it ends the whole query."""
@@ -33,6 +37,7 @@ class SQLite:
     driver = "sqlite3"
     paramstyle = "qmark"
     required = ("filename",)
+    savepoints = True
 
     def owns(self, conn: object) -> bool:
         module = sys.modules.get("sqlite3")
@@ -72,6 +77,10 @@ class SQLite:
         except sqlite3.ProgrammingError:
             return True
         return False
+
+    def is_lost(self, conn: sqlite3.Connection, error: BaseException) -> bool:
+        del conn, error
+        return False  # there is no server that could be
 
     def is_autocommit(self, conn: sqlite3.Connection) -> bool:
         mode = getattr(conn, "autocommit", None)  # Python 3.12: True, False, or -1 for "as before"
@@ -113,6 +122,9 @@ class SQLite:
     def has_written(self, conn: sqlite3.Connection) -> bool:
         return conn.in_transaction  # a SELECT opens no transaction here: somebody wrote
 
+    def quote(self, name: str) -> str:
+        return sql_text.double_quoted(name)
+
     def named_placeholder(self, name: str) -> str:
         return f":{name}"
 
@@ -139,7 +151,39 @@ class SQLite:
         conn.execute(sql, parameters).close()
 
     def writer(self, conn: sqlite3.Connection, sql: str) -> Writer:
-        return _Write(conn, sql)
+        return _Writer(conn, sql)
+
+    def table_copy(
+        self, source: sqlite3.Connection, table: str, dest: sqlite3.Connection, target: str
+    ) -> TableCopy | None:
+        del source, table, dest, target
+        return None
+
+    def upsert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        placeholders: Sequence[str],
+        key: Sequence[str],
+        *,
+        update: bool,
+    ) -> str:
+        insert = sql_text.insert(table, columns, placeholders)
+        return sql_text.on_conflict(insert, columns, key, update=update)
+
+    def key_expressions(
+        self, conn: sqlite3.Connection, sql: str, parameters: Parameters, key: Sequence[str]
+    ) -> list[str]:
+        del conn, sql, parameters
+        # Numbers have no collation, and an index under BINARY, the usual one, serves all the same.
+        return [f"q.{self.quote(column)} COLLATE BINARY" for column in key]
+
+    def column_type(self, declared: str) -> ColumnType:
+        return column_type(declared)
+
+    def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
+        del in_key
+        return declaration(column_type)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         # Without a schema SQLite looks through them in its own order and takes the first table.
@@ -193,7 +237,7 @@ class _Rows:
             self._conn.text_factory = before
 
 
-class _Write:
+class _Writer:
     """
     executemany that helps itself when sqlite3 refuses a type.
 
@@ -205,15 +249,27 @@ class _Write:
         self._conn = conn
         self._sql = sql
         self._convert = False
+        self._rows: list[Any] = []
+        self._remaining: Iterator[Any] = iter(())
 
-    def __call__(self, rows: list[Any]) -> None:
+    def write(self, rows: list[Any]) -> None:
         if self._convert or not self._stored_as_they_are(rows):
-            self._conn.executemany(self._sql, [_storable_row(row) for row in rows])
+            self._execute([_storable_row(row) for row in rows])
+
+    def culprit(self, error: BaseException) -> int | None:
+        del error
+        # sqlite3 takes a row, binds and executes it: the one it took last is the one that failed.
+        position = len(self._rows) - length_hint(self._remaining) - 1
+        return position if position >= 0 else None
+
+    def _execute(self, rows: list[Any]) -> None:
+        self._rows, self._remaining = rows, iter(rows)
+        self._conn.executemany(self._sql, self._remaining)
 
     def _stored_as_they_are(self, rows: list[Any]) -> bool:
         self._conn.execute("SAVEPOINT rowferry_types")
         try:
-            self._conn.executemany(self._sql, rows)
+            self._execute(rows)
         except Exception as error:
             if "is not supported" not in str(error):
                 raise  # whoever began the transaction rolls back, this savepoint with it
