@@ -12,12 +12,14 @@ from rowferry import abort, transactions
 from rowferry import sql as sql_text
 from rowferry.databases import recognise
 from rowferry.exceptions import InsertError, QueryError, RowferryError
-from rowferry.extract import CHUNK_SIZE, Query, Transform, check_chunk_size, chunks_of
+from rowferry.extract import chunks_of
 from rowferry.logs import logger
+from rowferry.reader import CHUNK_SIZE, Query, check_chunk_size
 from rowferry.records import FailedRow, Row
 from rowferry.row_factories import (
     FACTORIES,
     RowFactory,
+    Transform,
     dict_row_factory,
 )
 
@@ -53,7 +55,7 @@ def executemany(
     query: str,
     conn: Connection,
     rows: Iterable[Row] | None,
-    transform: Transform | None = None,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
@@ -86,7 +88,7 @@ def load(
     table: str,
     conn: Connection,
     rows: Iterable[Row] | None,
-    transform: Transform | None = None,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
@@ -126,8 +128,8 @@ def copy_rows(
     insert_query: str,
     dest_conn: Connection,
     parameters: Parameters = (),
-    row_factory: RowFactory = dict_row_factory,
-    transform: Transform | None = None,
+    row_factory: RowFactory[Any] = dict_row_factory,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
@@ -153,8 +155,8 @@ def copy_table_rows(
     source_conn: Connection,
     dest_conn: Connection,
     target: str | None = None,
-    row_factory: RowFactory = dict_row_factory,
-    transform: Transform | None = None,
+    row_factory: RowFactory[Any] = dict_row_factory,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
@@ -350,7 +352,9 @@ def _chunks(rows: Iterable[Row] | None, size: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _transformed(chunks: Iterable[list[Row]], transform: Transform | None) -> Iterator[list[Row]]:
+def _transformed(
+    chunks: Iterable[list[Row]], transform: Transform[Any, Any] | None
+) -> Iterator[list[Row]]:
     return filter(None, chunks) if transform is None else _lists(map(transform, chunks))
 
 

@@ -200,13 +200,12 @@ class PostgreSQL:
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
-        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+        self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
-        types = self._types_of_columns(conn, sql_text.columns_of(sql), parameters)
         loose = self._loosely_compared_types(conn)
         return [
             f'q.{self.quote(column)}::text COLLATE "C"'
-            if types.get(column) in loose
+            if types[column] in loose
             else f"q.{self.quote(column)}"
             for column in key
         ]
@@ -220,13 +219,6 @@ class PostgreSQL:
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
-
-    def _types_of_columns(
-        self, conn: Connection, query: str, parameters: Parameters
-    ) -> dict[str, int]:
-        with conn.cursor() as cursor:
-            cursor.execute(query, parameters or None)
-            return {column[0]: column[1] for column in cursor.description}
 
     def _loosely_compared_types(self, conn: Connection) -> set[int]:
         """Give the types under which texts that differ may be equal in this database."""
