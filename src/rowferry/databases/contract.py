@@ -110,14 +110,26 @@ class Writer(Protocol):
         ...
 
 
-class TableCopy(Protocol):
-    """A whole table on its way to another, in pieces that only the driver understands."""
+class Piece(NamedTuple):
+    """
+    Some rows of a table, in a form that only the driver understands.
 
-    def read(self, count: int) -> list[Any]:
-        """Give the pieces of the next *count* rows, one a row; fewer only at the end."""
+    Attributes:
+        rows: how many.
+    """
+
+    rows: int
+    data: bytes
+
+
+class TableCopy(Protocol):
+    """A whole table on its way to another."""
+
+    def read(self, count: int) -> Piece:
+        """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: list[Any]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Write *pieces* into the destination, all or none of them."""
         ...
 
