@@ -7,7 +7,7 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class TableCopy(Protocol):
         """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: Sequence[Piece]) -> None:
-        """Write *pieces* into the destination, all or none of them."""
+    def write(self, pieces: Iterable[Piece]) -> int:
+        """Write *pieces* into the destination, all or none of them; give their rows."""
         ...
 
     def close(self) -> None:
