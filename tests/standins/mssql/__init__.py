@@ -5,6 +5,7 @@ It answers scripted statements; it knows no SQL. Source: [MS-TDS], the protocol'
 """
 
 from .columns import Column, columns
+from .process import in_a_process
 from .script import Affected, Cut, Pause, Result, SQLError, Statement, query
 from .server import SQLServer
 from .tables import Table
@@ -20,5 +21,6 @@ __all__ = [
     "Statement",
     "Table",
     "columns",
+    "in_a_process",
     "query",
 ]

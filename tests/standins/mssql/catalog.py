@@ -46,7 +46,12 @@ _TYPES = columns(
     SQL_DATA_TYPE smallint NOT NULL, SQL_DATETIME_SUB smallint, NUM_PREC_RADIX int,
     INTERVAL_PRECISION smallint, USERTYPE smallint"""
 )
-_LONGEST = {12: ("varchar", 8000), -9: ("nvarchar", 4000), -3: ("varbinary", 8000), 93: ("datetime2", 27)}
+_LONGEST = {
+    12: ("varchar", 8000),
+    -9: ("nvarchar", 4000),
+    -3: ("varbinary", 8000),
+    93: ("datetime2", 27),
+}
 """ODBC's number of a type: its name and its greatest length. pyodbc asks for these four."""
 
 

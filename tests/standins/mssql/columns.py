@@ -5,7 +5,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from .types import Type, sql_type
+from .datatypes import Type, sql_type
 from .wire import b_varchar, us_varchar
 
 _COLMETADATA = 0x81

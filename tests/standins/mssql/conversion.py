@@ -1,7 +1,7 @@
 """Values into columns, as an INSERT converts them, with SQL Server's errors."""
 
 import uuid
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 from .script import SQLError
@@ -56,7 +56,8 @@ def _decimal(value, of):
 
 def _money(value, of):
     number = Decimal(value).quantize(Decimal("0.0001"), ROUND_HALF_UP, _EXACT)
-    if abs(number).scaleb(4, _EXACT) >= 2 ** (8 * of.max_length - 1):
+    bound = 2 ** (8 * of.max_length - 1)
+    if not -bound <= number.scaleb(4, _EXACT) < bound:
         raise _overflow(of)
     return number
 
@@ -96,8 +97,6 @@ def _datetime(value, of):
 
 
 def _datetimeoffset(value, _type):
-    from datetime import UTC
-
     value = datetime.fromisoformat(value) if isinstance(value, str) else value
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 

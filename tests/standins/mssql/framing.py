@@ -71,7 +71,9 @@ FIXED = {size: _fixed(size) for size in (1, 2, 4, 8)}
 """No length at all: a column that is never NULL."""
 BYTE_LENGTH = Framing(_byte_length, _from_byte_length, b"\0")
 SHORT_LENGTH = Framing(_short_length, _from_short_length, b"\xff\xff")
-LONG_LENGTH = Framing(lambda data: struct.pack("<I", len(data)) + data, _from_long_length, b"\xff" * 4)
+LONG_LENGTH = Framing(
+    lambda data: struct.pack("<I", len(data)) + data, _from_long_length, b"\xff" * 4
+)
 """text, ntext and image as parameters."""
 TEXT_POINTER = Framing(_text_pointer, _from_text_pointer, b"\0")
 """text, ntext and image in rows."""

@@ -128,9 +128,7 @@ class Channel:
         room = self.packet_size - _HEADER.size
         full = max(len(self._waiting) - 1, 0) // room * room
         with memoryview(self._waiting) as waiting:
-            packets = [
-                self._packet(waiting[at : at + room], 0) for at in range(0, full, room)
-            ]
+            packets = [self._packet(waiting[at : at + room], 0) for at in range(0, full, room)]
         if packets:
             self._socket.sendall(b"".join(packets))
             del self._waiting[:full]

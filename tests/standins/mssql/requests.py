@@ -3,7 +3,8 @@
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from .types import read_type
+from .datatypes import read_type
+from .script import SQLError
 from .wire import Reader
 
 PROCEDURES = {
@@ -51,7 +52,12 @@ def read_batch(payload):
 
 
 def read_rpcs(payload):
-    """Yield each call: an array of parameters comes as many calls in one message."""
+    """
+    Yield each call: an array of parameters comes as many calls in one message.
+
+    Raises:
+        SQLError: 8023, a value that its type cannot have.
+    """
     reader = _past_headers(payload)
     while reader.left:
         yield _read_rpc(reader)
@@ -70,14 +76,24 @@ def _read_rpc(reader):
         if reader.peek() in (_BATCH_FLAG, _NO_EXEC_FLAG, _OLD_BATCH_FLAG):
             reader.take(1)
             break
-        parameters.append(_read_parameter(reader))
+        parameters.append(_read_parameter(reader, len(parameters) + 1))
     return RPC(name.lower(), tuple(parameters))
 
 
-def _read_parameter(reader):
-    reader.b_varchar()  # its name: parameters come in order
+def _read_parameter(reader, number):
+    name = reader.b_varchar()  # not needed: parameters come in order
     reader.number("B")  # by reference, default
-    return read_type(reader).read(reader)
+    of = read_type(reader)
+    try:
+        return of.read(reader)
+    except (ValueError, OverflowError) as problem:
+        raise SQLError(
+            8023,
+            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is "
+            f'incorrect. Parameter {number} ("{name}"): The supplied value is not a valid instance '
+            f"of data type {of.base}.",
+            level=16,
+        ) from problem
 
 
 def read_transaction_request(payload):

@@ -8,9 +8,13 @@ from typing import Any
 from .columns import Column, colmetadata, columns, rows_in_blocks
 
 
-@dataclass(frozen=True, slots=True)
-class SQLError(Exception):  # noqa: N818 - it is an answer as well
-    """An error as SQL Server words it; *level* is its class, from 11 to 25."""
+@dataclass
+class SQLError(Exception):
+    """
+    An error as SQL Server words it: an answer, or what a function of a script raises.
+
+    *level* is its class, from 11 to 25.
+    """
 
     number: int
     message: str
@@ -80,10 +84,12 @@ class Statement:
     Attributes:
         run: a function from (transaction, *parameters) to an answer; it may raise SQLError.
         parameters: the types of the parameters, as the server would describe them.
+        answer: what it always gives, if it does.
     """
 
     run: Callable[..., Any]
     parameters: tuple[Column, ...] = ()
+    answer: Any = None
 
 
 def statement(sql, entry):
@@ -97,7 +103,7 @@ def statement(sql, entry):
     described = columns("P nvarchar(4000)") * normal(sql).count("?")
     if callable(entry):
         return Statement(lambda transaction, *values: entry(*values), described)
-    return Statement(lambda transaction, *values: entry, described)
+    return Statement(lambda transaction, *values: entry, described, entry)
 
 
 def query(function, parameters):
@@ -121,7 +127,15 @@ class Received:
 
 @dataclass(slots=True)
 class Log:
-    """What the stand-in got, over all connections."""
+    """
+    What the stand-in got, over all connections.
+
+    Attributes:
+        round_trips: messages that were answered, after the login.
+        commits, rollbacks: of transactions that were open.
+        unknown: statements that the script does not hold.
+        broken: errors of the stand-in itself, or of a script's function.
+    """
 
     received: list[Received] = field(default_factory=list)
     logins: list[Any] = field(default_factory=list)

@@ -4,44 +4,47 @@ import contextlib
 import socket
 import threading
 
+from .address import Address
 from .packets import Channel
-from .script import Log, normal, statement
+from .script import Log, Result, normal, statement
 from .session import Session
 
 
 class Script:
-    """What the stand-in knows: statements, logins, databases."""
+    """What the stand-in knows: statements, logins, databases, tables for bulk copy."""
 
-    def __init__(self, statements, users, databases):
+    def __init__(self, statements, users, databases, tables):
         self.statements = {normal(sql): statement(sql, entry) for sql, entry in statements.items()}
         self.users = users
         self.databases = databases
+        self.tables = {table.name: table for table in tables}
 
     def find(self, sql):
         """Give the statement, or None."""
         return self.statements.get(normal(sql))
 
 
-class SQLServer:
+class SQLServer(Address):
     """
     A stand-in for SQL Server on a free port of 127.0.0.1.
 
         with SQLServer({"SELECT 1": Result("n int", [(1,)])}) as server:
-            pyodbc.connect(server.odbc("FreeTDS"))
+            conn = mssql_python.connect(server.microsoft())
 
     It speaks TDS 7.4 without encryption and answers the statements that it was told, no others.
+    The first of *users* (name to password) and of *databases* are those of `Address`. *tables* are
+    those that bulk copy may fill.
 
     Attributes:
-        port: where it listens, once it is entered.
         log: what it got.
     """
 
-    user, password = "sa", "Passw0rd"
-
-    def __init__(self, statements, *, users=None, databases=("master",)):
+    def __init__(self, statements, *, users=None, databases=("master",), tables=()):
+        users = users or {"sa": "Passw0rd"}
+        user, password = next(iter(users.items()))
+        super().__init__(0, user, password, databases[0])
         self.log = Log()
-        self.port = 0
-        self._script = Script(statements, users or {self.user: self.password}, databases)
+        self._script = Script(statements, users, databases, tables)
         self._lock = threading.Lock()
         self._channels = set()
         self._threads = []
@@ -62,13 +65,11 @@ class SQLServer:
         for thread in self._threads:
             thread.join()
 
-    def url(self, user=None, password=None, database=None):
-        """Give the words of a connection string for mssql-python and Microsoft's ODBC driver."""
-        return (
-            f"Server=127.0.0.1,{self.port};Database={database or self._script.databases[0]};"
-            f"UID={user or self.user};PWD={password or self.password};"
-            "Encrypt=no;TrustServerCertificate=yes;"
-        )
+    def encode(self):
+        """Encode the rows of fixed results now, so that none is encoded while one measures."""
+        for known in self._script.statements.values():
+            if isinstance(known.answer, Result):
+                known.answer.blocks()
 
     @property
     def sessions(self):
@@ -92,7 +93,9 @@ class SQLServer:
         session = Session(channel, self._script, self.log)
         try:
             session.serve()
-        except (OSError, ValueError) as problem:
+        except OSError:
+            pass  # the client has left, or the script cut it off
+        except Exception as problem:  # noqa: BLE001 - of a thread; whoever looks at the log sees it
             self.log.broken.append(problem)
         finally:
             with self._lock:

@@ -3,10 +3,11 @@
 import itertools
 import re
 
-from . import answers, catalog, login, tokens
+from . import answers, bulk, catalog, login, tokens
+from .calls import Calls
 from .packets import Cancelled, Kind
 from .requests import Action, read_batch, read_rpcs, read_transaction_request
-from .script import Affected, Cut, Pause, Received, SQLError, missing_statement, normal
+from .script import Affected, Cut, Pause, Received, SQLError, missing_statement
 from .tables import Transaction
 from .tokens import Status
 
@@ -30,9 +31,8 @@ class Session:
         self._channel = channel
         self._descriptor = None
         self._implicit = False
-        self._prepared = {}
-        self._handles = itertools.count(1)
-        self._bulk = None
+        self._calls = Calls(script, self._run)
+        self._filling = None
 
     def serve(self):
         """Let the client in and answer it until it leaves."""
@@ -72,7 +72,8 @@ class Session:
             for piece in pieces:
                 if isinstance(piece, Cut):
                     self._channel.cut()
-                elif isinstance(piece, Pause):
+                    raise ConnectionAbortedError("cut, as the script says")
+                if isinstance(piece, Pause):
                     self._channel.pause(piece.seconds)
                 else:
                     self._channel.write(piece)
@@ -87,7 +88,7 @@ class Session:
         if message.kind == Kind.SQL_BATCH:
             yield from self._batch(read_batch(message.payload))
         elif message.kind == Kind.RPC:
-            yield from self._calls(list(read_rpcs(message.payload)))
+            yield from self._call(message.payload)
         elif message.kind == Kind.TRANSACTION_MANAGER:
             yield from self._transact(read_transaction_request(message.payload))
         elif message.kind == Kind.BULK_LOAD:
@@ -96,12 +97,12 @@ class Session:
             self.log.cancels += 1
             yield tokens.done(Status.ATTENTION)
         else:
-            raise ConnectionAbortedError(f"a message of an unknown type, {message.kind}")
+            raise ValueError(f"a message of an unknown type, {message.kind}")
 
     def _reset(self):
         self._end_transaction(commit=False)
         self._implicit = False
-        self._prepared.clear()
+        self._calls.forget()
         yield tokens.connection_was_reset()
 
     # Batches
@@ -109,29 +110,51 @@ class Session:
     def _batch(self, sql):
         for pattern, handle in _OWN:
             if found := re.fullmatch(pattern, sql.strip().rstrip(";"), re.IGNORECASE):
+                self.log.received.append(Received("SQL batch", sql))
                 yield from handle(self, *found.groups())
                 return
-        yield from answers.batch(self.run("SQL batch", sql))
+        if name := bulk.table_asked_for(sql):
+            yield from answers.batch(self._describe_table(name))
+        elif name := bulk.table_to_fill(sql):
+            self.log.received.append(Received("SQL batch", sql))
+            self._filling = name
+            yield tokens.done()
+        else:
+            yield self._begin_implicitly()
+            yield from answers.batch(self._run("SQL batch", sql))
 
-    def run(self, how, sql, values=()):
+    def _run(self, how, sql, values=()):
         """Run a statement of the script; give its answers. In autocommit mode commit it."""
         self.log.received.append(Received(how, sql, tuple(values)))
-        if self._implicit and self._descriptor is None:
-            self._descriptor = next(_descriptors)
-        made = self._run(self.script.find(sql), sql, values)
+        known = self.script.find(sql)
+        if known is None:
+            self.log.unknown.append(sql)
+            return [missing_statement(sql, self.script.statements)]
+        return self._atomic(lambda: answers.as_list(known.run(self.transaction, *values)))
+
+    def _atomic(self, act):
+        """Give the answers of *act*; what fails changes nothing. In autocommit mode commit."""
+        try:
+            made = act()
+        except SQLError as problem:
+            made = [problem]
         if self._descriptor is None:
             failed = any(isinstance(one, SQLError) for one in made)
             (self.transaction.rollback if failed else self.transaction.commit)()
         return made
 
-    def _run(self, known, sql, values):
-        if known is None:
-            self.log.unknown.append(sql)
-            return [missing_statement(sql, self.script.statements)]
-        try:
-            return answers.as_list(known.run(self.transaction, *values))
-        except SQLError as problem:
-            return [problem]
+    # Bulk copy
+
+    def _describe_table(self, name):
+        if name not in self.script.tables:
+            return [SQLError(208, f"Invalid object name '{name}'.")]
+        return bulk.describe(self.script.tables[name], int(self._descriptor is not None))
+
+    def _load(self, payload):
+        table = self.script.tables[self._filling]
+        names, rows = bulk.read_bulk_load(payload)
+        self.log.received.append(Received("bulk load", table.name, tuple(map(tuple, rows))))
+        yield from answers.batch(self._atomic(lambda: [table.load(self.transaction, names, rows)]))
 
     # Transactions
 
@@ -148,6 +171,10 @@ class Session:
         if request.begins:
             yield self._begin()
         yield tokens.done()
+
+    def _begin_implicitly(self):
+        """Begin a transaction where IMPLICIT_TRANSACTIONS is on and none is open."""
+        return self._begin() if self._implicit and self._descriptor is None else b""
 
     def _begin(self):
         self._descriptor = next(_descriptors)
@@ -176,54 +203,17 @@ class Session:
 
     # RPCs
 
-    def _calls(self, calls):
+    def _call(self, payload):
+        try:
+            calls = list(read_rpcs(payload))
+        except SQLError as problem:
+            yield from answers.call([problem])
+            return
+        yield self._begin_implicitly()
         for number, call in enumerate(calls, 1):
             more = Status.MORE if number < len(calls) else Status.FINAL
-            made, handle = self._call(call)
+            made, handle = self._calls.answer(call)
             yield from answers.call(made, more, handle)
-
-    def _call(self, call):
-        """Give the answers of one call, and the handle that it gives back."""
-        how, values = call
-        match how:
-            case "sp_executesql":
-                return self.run(how, values[0], values[2:]), None
-            case "sp_prepexec":
-                made = self.run(how, values[2], values[3:])
-                return answers.prepared_in_vain(made), self._prepare(values[2])
-            case "sp_prepare":
-                return [], self._prepare(values[2])
-            case "sp_execute":
-                return self._execute(values[0], values[1:]), None
-            case "sp_unprepare":
-                self._prepared.pop(values[0], None)
-                return [], None
-            case "sp_describe_undeclared_parameters":
-                return [self._describe(values[0])], None
-            case "sp_datatype_info_100":
-                return [catalog.describe_type(values[0])], None
-        return self._procedure(how, values), None
-
-    def _prepare(self, sql):
-        handle = next(self._handles)
-        self._prepared[handle] = sql
-        return handle
-
-    def _execute(self, handle, values):
-        if handle not in self._prepared:
-            return [SQLError(8179, f"Could not find prepared statement with handle {handle}.")]
-        return self.run("sp_execute", self._prepared[handle], values)
-
-    def _describe(self, sql):
-        known = self.script.find(sql)
-        if known is None:
-            return missing_statement(sql, self.script.statements)
-        return catalog.describe_parameters(known.parameters)
-
-    def _procedure(self, name, values):
-        if self.script.find(f"EXEC {name}") is None:
-            return [SQLError(2812, f"Could not find stored procedure '{name}'.", state=62)]
-        return self.run("RPC", f"EXEC {name}", values)
 
     # Statements of the session itself
 
@@ -271,7 +261,10 @@ _OWN = (
     (r"SAVE TRAN(?:SACTION)? (\w+)", Session._save),
     (r"ROLLBACK TRAN(?:SACTION)? (\w+)", Session._back_to),
     (r"USE \[?(\w+)\]?", Session._use),
-    (r"SET (?:TEXTSIZE|LOCK_TIMEOUT|NOCOUNT|QUOTED_IDENTIFIER|TRANSACTION ISOLATION) .*", Session._nothing),
+    (
+        r"SET (?:TEXTSIZE|LOCK_TIMEOUT|NOCOUNT|QUOTED_IDENTIFIER|TRANSACTION ISOLATION) .*",
+        Session._nothing,
+    ),
     (r"(?:EXEC )?sp_datatype_info_100 (-?\d+),\d", Session._type_info),
 )
 """Statements that change the session, and what they do."""

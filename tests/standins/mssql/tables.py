@@ -6,22 +6,20 @@ from .columns import columns
 from .conversion import convert
 from .script import Affected, Result, SQLError, Statement
 
-_LOCK_TIMEOUT = 10.0
-"""Seconds that a writer waits for another one."""
-
 
 class Table:
     """
     A table: its columns, and the rows that are committed.
 
     One transaction at a time writes to it, others wait; readers see what was committed, as
-    under READ_COMMITTED_SNAPSHOT.
+    under READ_COMMITTED_SNAPSHOT. A writer waits *lock_timeout* seconds at most.
     """
 
-    def __init__(self, name, definition, rows=()):
+    def __init__(self, name, definition, rows=(), lock_timeout=10.0):
         self.name = name
         self.columns = columns(definition)
         self.rows = list(rows)
+        self.lock_timeout = lock_timeout
         self.writer = threading.Lock()
 
     def select(self):
@@ -35,17 +33,20 @@ class Table:
 
     def insert(self, *names):
         """Give the statement that inserts one row of these columns; of all, if none is named."""
-        into = [self._at(name) for name in names or [column.name for column in self.columns]]
-        types = tuple(replace_name(self.columns[at], f"P{n}") for n, at in enumerate(into, 1))
+        into = self._places(names or [column.name for column in self.columns])
+        types = tuple(self.columns[at]._replace(nullable=True, key=False) for at in into)
 
         def run(transaction, *values):
-            row = [None] * len(self.columns)
-            for at, value in zip(into, values, strict=True):
-                row[at] = value
-            transaction.insert(self, row)
+            transaction.insert(self, [self._row(into, values)])
             return Affected(1)
 
         return Statement(run, types)
+
+    def load(self, transaction, names, rows):
+        """Insert many rows of the columns *names*, all or none."""
+        into = self._places(names)
+        transaction.insert(self, [self._row(into, values) for values in rows])
+        return Affected(len(rows))
 
     def delete(self):
         """Give the statement that deletes all rows."""
@@ -71,12 +72,20 @@ class Table:
 
         return Statement(run, columns(parameters))
 
-    def _at(self, name):
-        return [column.name for column in self.columns].index(name)
+    def _places(self, names):
+        """Give where the columns of these names stand."""
+        all_names = [column.name for column in self.columns]
+        return [all_names.index(name) for name in names]
 
-
-def replace_name(column, name):
-    return column._replace(name=name, nullable=True, key=False)
+    def _row(self, into, values):
+        """Give a whole row, converted, with *values* in the places *into*. Raises SQLError."""
+        row = [None] * len(self.columns)
+        for at, value in zip(into, values, strict=True):
+            row[at] = value
+        return tuple(
+            convert(value, column, self.name)
+            for value, column in zip(row, self.columns, strict=True)
+        )
 
 
 class _Change:
@@ -90,13 +99,16 @@ class _Change:
         self.rows = rows
         self._keys = {self._key_of(row) for row in rows} if self._key else set()
 
-    def add(self, table, row):
-        """Add one. Raises SQLError for a key that is there."""
-        key = self._key_of(row)
-        if self._key and key in self._keys:
-            raise _duplicate(table, key)
-        self._keys.add(key)
-        self.rows.append(row)
+    def add(self, table, rows):
+        """Add all of *rows* or none. Raises SQLError for a key that is there."""
+        before = len(self.rows)
+        for row in rows:
+            key = self._key_of(row)
+            if self._key and key in self._keys:
+                self.replace(self.rows[:before])
+                raise _duplicate(table, key)
+            self._keys.add(key)
+            self.rows.append(row)
 
     def _key_of(self, row):
         return tuple(row[at] for at in self._key)
@@ -116,18 +128,14 @@ class Transaction:
     def change(self, table):
         """Give the rows to write to; wait for another writer. Raises SQLError 1222."""
         if table not in self._changes:
-            if not table.writer.acquire(timeout=_LOCK_TIMEOUT):
+            if not table.writer.acquire(timeout=table.lock_timeout):
                 raise SQLError(1222, "Lock request time out period exceeded.", state=45)
             self._changes[table] = _Change(table)
         return self._changes[table]
 
-    def insert(self, table, row):
-        """Convert a row as the columns want it, and add it. Raises SQLError."""
-        made = tuple(
-            convert(value, column, table.name)
-            for value, column in zip(row, table.columns, strict=True)
-        )
-        self.change(table).add(table, made)
+    def insert(self, table, rows):
+        """Add rows, all or none. Raises SQLError 2627 for a key that is there."""
+        self.change(table).add(table, rows)
 
     def save(self, name):
         """Remember this point under *name*."""

@@ -27,7 +27,7 @@ def pack_time(value, scale):
 
 
 def unpack_time(data, scale):
-    return (datetime.min + _since_midnight(data, scale)).time()
+    return (_OLD_EPOCH + _since_midnight(data, scale)).time()
 
 
 def pack_datetime2(value, scale):
@@ -52,7 +52,9 @@ def unpack_datetimeoffset(data, scale):
 
 def _pack_datetime(value):
     """Write days since 1900, and three hundredths of a second since midnight."""
-    days, ticks = divmod(round((value - _OLD_EPOCH) / timedelta(microseconds=1) * 3 / 10_000), _DAY * 3 // 10_000)
+    days, ticks = divmod(
+        round((value - _OLD_EPOCH) / timedelta(microseconds=1) * 3 / 10_000), _DAY * 3 // 10_000
+    )
     return struct.pack("<iI", days, ticks)
 
 

@@ -3,7 +3,7 @@
 import struct
 from enum import IntFlag
 
-from .types import COLLATION, sql_type
+from .datatypes import COLLATION, sql_type
 from .wire import b_varbyte, b_varchar, sized, us_varchar
 
 SERVER = "standin"

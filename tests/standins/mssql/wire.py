@@ -2,6 +2,8 @@
 
 import struct
 
+_NUMBERS = {code: struct.Struct("<" + code) for code in "BHIQ"}
+
 
 class Reader:
     """The bytes of a message, read from left to right."""
@@ -23,8 +25,10 @@ class Reader:
         return self._data[self._at - count : self._at]
 
     def number(self, code):
-        """Read one number; *code* is struct's: B, H, I, Q, i."""
-        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
+        """Read one number; *code* is struct's: B, H, I, Q."""
+        layout = _NUMBERS[code]
+        self._at += layout.size
+        return layout.unpack_from(self._data, self._at - layout.size)[0]
 
     def peek(self):
         """Give the next byte without reading it."""

@@ -5,11 +5,13 @@ import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from . import temporal
 from .framing import BYTE_LENGTH, FIXED, LONG_LENGTH, PLP, SHORT_LENGTH, TEXT_POINTER, Framing
 from .numbers import decimal_from, decimal_size, pack_decimal, pack_money, unpack_money
+from .wire import b_varchar, us_varchar
 
 COLLATION = bytes.fromhex("0904d00034")
 """SQL_Latin1_General_CP1_CI_AS: char and varchar are in code page 1252."""
@@ -24,15 +26,16 @@ class Type:
     A data type of SQL Server.
 
     Attributes:
+        base: the name without its length, such as decimal.
         name: as SQL writes it, such as decimal(18,2).
         system_id: sys.types.system_type_id.
         info: TYPE_INFO; its first byte is the token.
         framing: how the length of a value is told.
         pack, unpack: a value to bytes and back.
         max_length: bytes at most; -1 is (max).
-        base: the name without its length.
     """
 
+    base: str
     name: str
     system_id: int
     info: bytes
@@ -42,10 +45,6 @@ class Type:
     max_length: int
     precision: int = 0
     scale: int = 0
-
-    @property
-    def base(self):
-        return self.name.partition("(")[0]
 
     def write(self, value):
         return self.framing.null if value is None else self.framing.wrap(self.pack(value))
@@ -78,7 +77,7 @@ def read_type(reader):
     if token in _FIXED_TOKENS:
         return _fixed(_FIXED_TOKENS[token])
     if token in _SIZED_TOKENS:
-        return _plain(_SIZED_TOKENS[token, reader.number("B")])
+        return _plain(_SIZED_TOKENS[token][reader.number("B")])
     if token in _DECIMAL_TOKENS:
         _size, precision, scale = reader.take(3)
         return _decimal(_DECIMAL_TOKENS[token], precision, scale)
@@ -129,19 +128,18 @@ _NEVER_NULL = {name for name, plain in _PLAIN.items() if plain[1] is not None}
 _FIXED_TOKENS = {plain[1]: name for name, plain in _PLAIN.items() if plain[1] is not None}
 
 
-class _BySize(dict):
-    """A name for each (token, size); a token alone is in it too."""
-
-    def __contains__(self, token):
-        return any(token == known for known, _ in self)
-
-
-_SIZED_TOKENS = _BySize({(plain[0], plain[3]): name for name, plain in _PLAIN.items()})
+_SIZED_TOKENS = {
+    token: {plain[3]: name for name, plain in _PLAIN.items() if plain[0] == token}
+    for token in (plain[0] for plain in _PLAIN.values())
+}
+"""The name by token and size."""
 
 
+@cache
 def _plain(name):
     token, _, system_id, size, precision, (pack, unpack) = _PLAIN[name]
     return Type(
+        base=name,
         name=name,
         system_id=system_id,
         info=bytes([token, size]),
@@ -153,9 +151,11 @@ def _plain(name):
     )
 
 
+@cache
 def _fixed(name):
     _, token, system_id, size, precision, (pack, unpack) = _PLAIN[name]
     return Type(
+        base=name,
         name=name,
         system_id=system_id,
         info=bytes([token]),
@@ -172,9 +172,11 @@ def _fixed(name):
 _DECIMAL_TOKENS = {0x6A: "decimal", 0x6C: "numeric"}
 
 
+@cache
 def _decimal(name, precision=18, scale=0):
     size = decimal_size(precision)
     return Type(
+        base=name,
         name=f"{name}({precision},{scale})",
         system_id=106 if name == "decimal" else 108,
         info=bytes([0x6A if name == "decimal" else 0x6C, size, precision, scale]),
@@ -198,9 +200,11 @@ _TEMPORAL = {
 _TEMPORAL_TOKENS = {row[0]: name for name, row in _TEMPORAL.items()}
 
 
+@cache
 def _date(name):
     token, system_id, precision, size = _TEMPORAL[name]
     return Type(
+        base=name,
         name=name,
         system_id=system_id,
         info=bytes([token]),
@@ -212,10 +216,12 @@ def _date(name):
     )
 
 
+@cache
 def _with_time(name, scale=7):
     token, system_id, digits, size = _TEMPORAL[name]
     pack, unpack = temporal.WITH_TIME[name]
     return Type(
+        base=name,
         name=f"{name}({scale})",
         system_id=system_id,
         info=bytes([token, scale]),
@@ -246,6 +252,7 @@ _LONG = {"text": (0x23, 35, _narrow), "ntext": (0x63, 99, _wide), "image": (0x22
 _STRING_TOKENS = {row[0]: name for name, row in (_STRINGS | _LONG).items()} | {0xF1: "xml"}
 
 
+@cache
 def _string(name, length=1):
     """*length* counts bytes, or UTF-16 units where the name begins with n; MAX is (max)."""
     token, system_id, (pack, unpack) = _STRINGS[name]
@@ -253,6 +260,7 @@ def _string(name, length=1):
     pad = {"binary": b"\0", "char": b" ", "nchar": " \0".encode("ascii")}.get(name)
     padded = pack if pad is None else lambda value: _padded(pack(value), pad, size)
     return Type(
+        base=name,
         name=f"{name}({'max' if length == MAX else length})",
         system_id=system_id,
         info=bytes([token]) + struct.pack("<H", size) + (COLLATION if "char" in name else b""),
@@ -271,6 +279,7 @@ def _long(name, *, framing=TEXT_POINTER, length=0x7FFFFFFF):
     token, system_id, (pack, unpack) = _LONG[name]
     collation = b"" if name == "image" else COLLATION
     return Type(
+        base=name,
         name=name,
         system_id=system_id,
         info=bytes([token]) + struct.pack("<I", length) + collation,
@@ -284,6 +293,7 @@ def _long(name, *, framing=TEXT_POINTER, length=0x7FFFFFFF):
 def _xml(name):
     pack, unpack = _wide
     return Type(
+        base=name,
         name=name,
         system_id=241,
         info=b"\xf1\x00",
@@ -296,11 +306,10 @@ def _xml(name):
 
 def _clr(name):
     """A type of the CLR: its bytes, which no driver here makes anything of."""
-    from .wire import b_varchar, us_varchar
-
     assembly = f"Microsoft.SqlServer.Types.Sql{name.capitalize()}, Microsoft.SqlServer.Types"
     names = b_varchar("master") + b_varchar("sys") + b_varchar(name) + us_varchar(assembly)
     return Type(
+        base=name,
         name=name,
         system_id=240,
         info=b"\xf0\xff\xff" + names,
@@ -315,7 +324,7 @@ _MAKERS = {
     **dict.fromkeys(("decimal", "numeric"), _decimal),
     **dict.fromkeys(("time", "datetime2", "datetimeoffset"), _with_time),
     **dict.fromkeys(_STRINGS, _string),
-    **dict.fromkeys(_LONG, lambda name: _long(name)),
+    **dict.fromkeys(_LONG, _long),
     **dict.fromkeys(("geography", "geometry", "hierarchyid"), _clr),
     "date": _date,
     "xml": _xml,
