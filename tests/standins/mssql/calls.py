@@ -62,6 +62,9 @@ class Calls:
     def _describe_type(self, number, *_):
         return [catalog.describe_type(number)], None
 
+    def _prepexecrpc(self, _handle, name, *values):
+        return self._stored_procedure(name, values), self._prepare_it(f"EXEC {name}")
+
     def _stored_procedure(self, name, values):
         if self._script.find(f"EXEC {name}") is None:
             return [SQLError(2812, f"Could not find stored procedure '{name}'.", state=62)]
@@ -73,6 +76,7 @@ _PROCEDURES = {
     "sp_prepexec": Calls._prepexec,
     "sp_prepare": Calls._prepare,
     "sp_execute": Calls._execute,
+    "sp_prepexecrpc": Calls._prepexecrpc,
     "sp_unprepare": Calls._unprepare,
     "sp_describe_undeclared_parameters": Calls._describe_parameters,
     "sp_datatype_info_100": Calls._describe_type,

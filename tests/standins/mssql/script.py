@@ -133,6 +133,7 @@ class Log:
     Attributes:
         round_trips: messages that were answered, after the login.
         commits, rollbacks: of transactions that were open.
+        cancels: answers that the client did not want to the end.
         unknown: statements that the script does not hold.
         broken: errors of the stand-in itself, or of a script's function.
     """

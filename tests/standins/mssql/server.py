@@ -37,6 +37,7 @@ class SQLServer(Address):
 
     Attributes:
         log: what it got.
+        threads: the listener's, then one for each client.
     """
 
     def __init__(self, statements, *, users=None, databases=("master",), tables=()):
@@ -47,7 +48,7 @@ class SQLServer(Address):
         self._script = Script(statements, users, databases, tables)
         self._lock = threading.Lock()
         self._channels = set()
-        self._threads = []
+        self.threads = []
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -62,7 +63,7 @@ class SQLServer(Address):
         with self._lock:
             for channel in self._channels:
                 channel.hang_up()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join()
 
     def encode(self):
@@ -78,7 +79,7 @@ class SQLServer(Address):
 
     def _start(self, target, *arguments):
         thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
+        self.threads.append(thread)
         thread.start()
 
     def _accept(self):
@@ -98,6 +99,6 @@ class SQLServer(Address):
         except Exception as problem:  # noqa: BLE001 - of a thread; whoever looks at the log sees it
             self.log.broken.append(problem)
         finally:
+            session.close()
             with self._lock:
                 self._channels.discard(channel)
-            session.close()

@@ -93,8 +93,7 @@ class Session:
             yield from self._transact(read_transaction_request(message.payload))
         elif message.kind == Kind.BULK_LOAD:
             yield from self._load(message.payload)
-        elif message.kind == Kind.ATTENTION:
-            self.log.cancels += 1
+        elif message.kind == Kind.ATTENTION:  # too late: the answer was complete
             yield tokens.done(Status.ATTENTION)
         else:
             raise ValueError(f"a message of an unknown type, {message.kind}")
