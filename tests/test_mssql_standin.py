@@ -283,16 +283,18 @@ def test_a_row_of_nulls_is_sent_as_a_bitmap_where_that_is_shorter():
 
 @pytest.fixture(scope="module")
 def two_hundred_thousand():
-    return demo.readings(200_000)
+    made = demo.readings(200_000)
+    return made, Result(demo.READINGS, made)
 
 
 def test_200_000_rows_come_in_many_packets(serve, connect, two_hundred_thousand):
-    server = serve({demo.SELECT: Result(demo.READINGS, two_hundred_thousand)})
+    expected, result = two_hundred_thousand
+    server = serve({demo.SELECT: result})
     cursor = connect(server).cursor()
     cursor.execute(demo.SELECT)
     at = 0
     while chunk := cursor.fetchmany(5000):
-        assert [tuple(row) for row in chunk] == two_hundred_thousand[at : at + 5000]
+        assert [tuple(row) for row in chunk] == expected[at : at + 5000]
         at += len(chunk)
     assert at == 200_000
     assert server.log.round_trips < 15  # what a driver asks at first and at last beside it
@@ -496,8 +498,8 @@ class TestBulkCopy:
 
     def test_it_fills_a_table_outside_of_the_transaction(self, elsewhere, distant):
         cursor = distant.cursor()
-        told = cursor.bulkcopy("sensors", ALL_BUT_17)
-        assert told["rows_copied"] == 999
+        told = cursor.bulkcopy("sensors", ALL_BUT_17, batch_size=100)
+        assert (told["rows_copied"], told["batch_count"]) == (999, 10)
         distant.rollback()
         assert rows(cursor, SELECT) == ALL_BUT_17
         assert [login.application for login in elsewhere.log.logins[-2:]] == [
@@ -612,6 +614,31 @@ def test_transactions_by_statement(serve, connect):
         cursor.execute("IF @@TRANCOUNT > 0 ROLLBACK TRAN")
         assert table.rows == []
         cursor.execute("SET IMPLICIT_TRANSACTIONS OFF")
+
+
+def test_the_victim_of_a_deadlock_has_no_transaction_left(serve, connect, driver):
+    table, script = sensors()
+    victim = SQLError(1205, "was deadlocked", state=13)
+    server = serve({**script, "UPDATE": victim})
+    conn = connect(server)
+    conn.cursor().execute(INSERT, (1, "a"))
+    with pytest.raises(Exception, match="was deadlocked"):
+        conn.cursor().execute("UPDATE")
+    assert server.log.rollbacks == 1
+    conn.cursor().execute(INSERT, (2, "b"))
+    conn.commit()
+    assert table.rows == [(2, "b")]
+
+
+def test_statements_of_transactions_that_are_not_open_are_errors(serve, connect):
+    cursor = connect(serve({}), autocommit=True).cursor()
+    for statement, message in (
+        ("COMMIT", "The COMMIT TRANSACTION request has no corresponding BEGIN"),
+        ("ROLLBACK", "The ROLLBACK TRANSACTION request has no corresponding BEGIN"),
+        ("SAVE TRANSACTION here", "Cannot issue SAVE TRANSACTION when there is no active"),
+    ):
+        with pytest.raises(Exception, match=message):
+            cursor.execute(statement)
 
 
 def test_one_writer_waits_for_another():

@@ -49,6 +49,8 @@ def _result(answer, token, more):
             yield tokens.done(more, token=token)
         case Affected(count=count):
             yield tokens.done(more | Status.COUNT, count, token, INSERT)
+        case bytes():  # a token that the session puts in front
+            yield answer
         case Cut() | Pause():
             yield answer
             yield tokens.done(more, token=token)

@@ -131,21 +131,34 @@ class Log:
     What the stand-in got, over all connections.
 
     Attributes:
-        round_trips: messages that were answered, after the login.
-        commits, rollbacks: of transactions that were open.
-        cancels: answers that the client did not want to the end.
+        happened: "message" for each that was answered after a login, "commit" and "rollback" for
+            each transaction that was open, "cancel" for each answer that was not wanted to the
+            end. (A list, since many threads add to it.)
         unknown: statements that the script does not hold.
         broken: errors of the stand-in itself, or of a script's function.
     """
 
     received: list[Received] = field(default_factory=list)
     logins: list[Any] = field(default_factory=list)
-    round_trips: int = 0
-    commits: int = 0
-    rollbacks: int = 0
-    cancels: int = 0
+    happened: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     broken: list[Exception] = field(default_factory=list)
+
+    @property
+    def round_trips(self):
+        return self.happened.count("message")
+
+    @property
+    def commits(self):
+        return self.happened.count("commit")
+
+    @property
+    def rollbacks(self):
+        return self.happened.count("rollback")
+
+    @property
+    def cancels(self):
+        return self.happened.count("cancel")
 
     def of(self, sql):
         """Give the parameters of each execution of *sql*, in order."""

@@ -12,6 +12,8 @@ from .tables import Transaction
 from .tokens import Status
 
 _descriptors = itertools.count(1)
+_DEADLOCK = 1205
+"""The error that ends the whole transaction of its victim."""
 
 
 class Session:
@@ -38,7 +40,7 @@ class Session:
         """Let the client in and answer it until it leaves."""
         if self._let_in():
             while message := self._channel.receive():
-                self.log.round_trips += 1
+                self.log.happened.append("message")
                 self._send(self._answer(message))
 
     def close(self):
@@ -79,7 +81,7 @@ class Session:
                     self._channel.write(piece)
             self._channel.end()
         except Cancelled:
-            self.log.cancels += 1
+            self.log.happened.append("cancel")
             self._channel.end(tokens.done(Status.ATTENTION))
 
     def _answer(self, message):
@@ -137,9 +139,11 @@ class Session:
             made = act()
         except SQLError as problem:
             made = [problem]
+        failed = [one.number for one in made if isinstance(one, SQLError)]
         if self._descriptor is None:
-            failed = any(isinstance(one, SQLError) for one in made)
             (self.transaction.rollback if failed else self.transaction.commit)()
+        elif _DEADLOCK in failed:
+            made = [self._end_transaction(commit=False), *made]
         return made
 
     # Bulk copy
@@ -161,7 +165,8 @@ class Session:
         if request.action == Action.BEGIN:
             yield self._begin()
         elif request.action == Action.SAVE:
-            self.transaction.save(request.name)
+            yield from self._save(request.name)
+            return
         elif request.action == Action.ROLLBACK and request.name:
             yield from self._back_to(request.name)
             return
@@ -184,11 +189,10 @@ class Session:
         if self._descriptor is None:
             return b""
         ended, self._descriptor = self._descriptor, None
+        self.log.happened.append("commit" if commit else "rollback")
         if commit:
-            self.log.commits += 1
             self.transaction.commit()
             return tokens.transaction_committed(ended)
-        self.log.rollbacks += 1
         self.transaction.rollback()
         return tokens.transaction_rolled_back(ended)
 
@@ -220,19 +224,29 @@ class Session:
         self._implicit = value.upper() == "ON"
         yield tokens.done()
 
-    def _commit(self):
-        yield self._end_transaction(commit=True)
-        yield tokens.done()
-
-    def _rollback(self):
-        yield self._end_transaction(commit=False)
+    def _end_by_statement(self, if_open, word):
+        word = word.upper()
+        if self._descriptor is None and not if_open:
+            number = 3902 if word == "COMMIT" else 3903
+            text = f"The {word} TRANSACTION request has no corresponding BEGIN TRANSACTION."
+            yield from answers.batch([SQLError(number, text)])
+            return
+        yield self._end_transaction(commit=word == "COMMIT")
         yield tokens.done()
 
     def _begin_by_statement(self):
+        if self._descriptor is not None:
+            text = "the stand-in knows no transactions within transactions"
+            yield from answers.batch([SQLError(50000, text)])
+            return
         yield self._begin()
         yield tokens.done()
 
     def _save(self, name):
+        if self._descriptor is None:
+            text = "Cannot issue SAVE TRANSACTION when there is no active transaction."
+            yield from answers.batch([SQLError(628, text)])
+            return
         self.transaction.save(name)
         yield tokens.done()
 
@@ -255,8 +269,10 @@ class Session:
 _OWN = (
     (r"SET IMPLICIT_TRANSACTIONS (ON|OFF)", Session._set_implicit),
     (r"BEGIN TRAN(?:SACTION)?", Session._begin_by_statement),
-    (r"(?:IF @@TRANCOUNT > 0 )?COMMIT(?: TRAN(?:SACTION)?| WORK)?", Session._commit),
-    (r"(?:IF @@TRANCOUNT > 0 )?ROLLBACK(?: TRAN(?:SACTION)?| WORK)?", Session._rollback),
+    (
+        r"(IF @@TRANCOUNT > 0 )?(COMMIT|ROLLBACK)(?: TRAN(?:SACTION)?| WORK)?",
+        Session._end_by_statement,
+    ),
     (r"SAVE TRAN(?:SACTION)? (\w+)", Session._save),
     (r"ROLLBACK TRAN(?:SACTION)? (\w+)", Session._back_to),
     (r"USE \[?(\w+)\]?", Session._use),

@@ -142,7 +142,7 @@ class Transaction:
         self._savepoints[name] = {table: list(one.rows) for table, one in self._changes.items()}
 
     def back_to(self, name):
-        """Undo what came after `save`. Raises SQLError 3908 for a name that is not there."""
+        """Undo what came after `save`. Raises SQLError 6401 for a name that is not there."""
         if name not in self._savepoints:
             text = f"Cannot roll back {name}. No transaction or savepoint of that name was found."
             raise SQLError(6401, text)
