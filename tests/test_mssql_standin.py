@@ -641,6 +641,12 @@ def test_statements_of_transactions_that_are_not_open_are_errors(serve, connect)
             cursor.execute(statement)
 
 
+def test_there_are_no_transactions_within_transactions(serve, connect):
+    cursor = connect(serve({})).cursor()  # in a transaction from the start
+    with pytest.raises(Exception, match="knows no transactions within transactions"):
+        cursor.execute("BEGIN TRANSACTION")
+
+
 def test_one_writer_waits_for_another():
     table, _ = sensors(lock_timeout=0.01)
     one, other = Transaction(), Transaction()
@@ -776,6 +782,14 @@ def test_an_unknown_statement_is_an_error_that_says_so(serve, connect):
     assert server.log.unknown == ["SELECT 2"]
 
 
+@only("pyodbc-freetds")  # it sends days before 1753 wrong; mssql-python refuses them itself
+def test_a_value_that_its_type_cannot_have_is_8023(serve, connect):
+    table = Table("t", "v date")
+    cursor = connect(serve({"INSERT ?": table.insert()})).cursor()
+    with pytest.raises(Exception, match=r"not a valid instance of data type date.*\(8023\)"):
+        cursor.execute("INSERT ?", (date(1, 1, 1),))
+
+
 # A cut, a pause
 
 LONG = [(n, "x" * 30) for n in range(20_000)]
@@ -882,6 +896,21 @@ CONVERSIONS = [
     ("datetimeoffset(7)", datetime(2024, 1, 2), datetime(2024, 1, 2, tzinfo=UTC)),
     ("uniqueidentifier", str(U), U),
     ("bit", "1", True),
+    ("varchar(5)", b"\xe4", "ä"),
+    ("varbinary(9)", "ä", b"\xe4\0"),
+    ("date", "2024-01-02", date(2024, 1, 2)),
+    ("time(7)", datetime(2024, 1, 2, 3, 4), time(3, 4)),
+    ("time(7)", "03:04", time(3, 4)),
+    ("datetime2(7)", date(2024, 1, 2), datetime(2024, 1, 2)),
+]
+REFUSED = [
+    ("decimal(4,2)", "123", 8115),
+    ("decimal(4,2)", "abc", 8114),
+    ("smallmoney", 10**6, 8115),
+    ("tinyint", -1, 8115),
+    ("datetime2(7)", "yesterday", 241),
+    ("uniqueidentifier", "abc", 245),
+    ("varbinary(2)", b"abc", 2628),
 ]
 
 
@@ -889,3 +918,11 @@ CONVERSIONS = [
 def test_values_are_converted_as_a_column_wants_them(type_name, value, expected):
     [column] = columns(f"v {type_name}")
     assert convert(value, column, "t") == expected
+
+
+@pytest.mark.parametrize(("type_name", "value", "number"), REFUSED)
+def test_values_that_do_not_fit_are_refused_with_a_number(type_name, value, number):
+    [column] = columns(f"v {type_name}")
+    with pytest.raises(SQLError) as caught:
+        convert(value, column, "t")
+    assert caught.value.number == number

@@ -34,14 +34,12 @@ class Action(IntEnum):
     BEGIN = 5
     COMMIT = 7
     ROLLBACK = 8
-    SAVE = 9
 
 
 class TransactionRequest(NamedTuple):
-    """Begin, end or save; *begins* another transaction at once."""
+    """Begin or end a transaction; *begins* another one at once."""
 
     action: Action
-    name: str = ""
     begins: bool = False
 
 
@@ -97,19 +95,13 @@ def _read_parameter(reader, number):
 
 
 def read_transaction_request(payload):
-    """Read one. Raises ValueError for those of distributed transactions."""
+    """Read one. Raises ValueError for those of distributed transactions, and for savepoints."""
     reader = _past_headers(payload)
     action = Action(reader.number("H"))
     if action == Action.BEGIN:
-        reader.number("B")  # the isolation level
-        return TransactionRequest(action, _name(reader))
-    name = _name(reader)
-    flags = reader.number("B") if reader.left else 0
-    return TransactionRequest(action, name, bool(flags & _BEGINS_ANOTHER))
-
-
-def _name(reader):
-    return reader.b_varbyte().decode("utf-16-le") if reader.left else ""
+        return TransactionRequest(action)  # an isolation level and a name follow
+    reader.b_varbyte()  # the name
+    return TransactionRequest(action, bool(reader.number("B") & _BEGINS_ANOTHER))
 
 
 def _past_headers(payload):

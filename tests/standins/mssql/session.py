@@ -164,12 +164,6 @@ class Session:
     def _transact(self, request):
         if request.action == Action.BEGIN:
             yield self._begin()
-        elif request.action == Action.SAVE:
-            yield from self._save(request.name)
-            return
-        elif request.action == Action.ROLLBACK and request.name:
-            yield from self._back_to(request.name)
-            return
         else:
             yield self._end_transaction(commit=request.action == Action.COMMIT)
         if request.begins:
