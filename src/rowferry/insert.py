@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rowferry import abort, transactions
 from rowferry import sql as sql_text
 from rowferry.databases import recognise
-from rowferry.exceptions import InsertError, QueryError, RowferryError
+from rowferry.exceptions import ConfigError, InsertError, QueryError, RowferryError
 from rowferry.extract import chunks_of
 from rowferry.logs import logger
 from rowferry.reader import CHUNK_SIZE, Query, check_chunk_size
@@ -260,7 +260,7 @@ class _Run:
         return self.processed, self.failed
 
     def _write_all(self, chunks: Iterable[list[Row]], job: abort.Job, *, outermost: bool) -> None:
-        guard = self.on_error is not None or not outermost
+        guard = self._guards_parts(outermost=outermost)
         for chunk in chunks:
             job.check()
             if not self.processed:
@@ -271,6 +271,24 @@ class _Run:
             logger.info("%s rows processed (%s failed)", self.processed, self.failed)
         if outermost:
             self._commit()
+
+    def _guards_parts(self, *, outermost: bool) -> bool:
+        """
+        Tell whether a part that fails is to be undone, and the transaction to go on.
+
+        Raises:
+            ConfigError: it has to be, but the database cannot undo a part of a transaction.
+        """
+        alone = outermost and self.commit_chunks  # each part may be a transaction of its own
+        if self.on_error is None:
+            return not outermost and self.database.savepoints
+        if not alone and not self.database.savepoints:
+            raise ConfigError(
+                f"on_error needs savepoints here, and {self.database.dbtype} has none: use "
+                "commit_chunks=True, outside of a transaction and of other functions that write "
+                "on the connection, or no on_error"
+            )
+        return True
 
     def _write_chunk(self, rows: list[Row], *, guard: bool) -> None:
         bad: list[FailedRow] = []
@@ -296,6 +314,7 @@ class _Run:
         Write all of *rows* that can be written, and give the others.
 
         A part that fails is undone and halved: a bad row of 5000 costs 26 statements, not 5000.
+        Without savepoints each part is a transaction.
         """
         self.database.savepoint(self.conn)
         try:

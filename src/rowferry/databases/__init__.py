@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rowferry.databases.contract import Column, Connection, Database, OpenRows, Unreadable
+from rowferry.databases.duckdb import DuckDB
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -14,6 +15,7 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    DuckDB(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
