@@ -110,24 +110,21 @@ def fetchall(
 
 
 def chunks_of(
-    query: Query,
-    transform: Transform[Any, Any] | None,
-    chunk_size: int,
-    *,
-    raw_json: bool = False,
+    query: Query, transform: Transform[Any, Any] | None, chunk_size: int
 ) -> Generator[Iterable[Any]]:
-    """Give the chunks of *query* as `iter_chunks` does; *raw_json* as in `Reader`."""
+    """Give the chunks of *query* as `iter_chunks` does."""
     check_chunk_size(chunk_size)
-    return _chunks(query, transform, chunk_size, raw_json=raw_json)
+    return read_chunks(Reader(query), transform, chunk_size)
 
 
-def _chunks(
-    query: Query, transform: Transform[Any, Any] | None, chunk_size: int, *, raw_json: bool
+def read_chunks(
+    reader: Reader, transform: Transform[Any, Any] | None, chunk_size: int
 ) -> Generator[Iterable[Any]]:
+    """Give the chunks that *reader* fetches, until the last or an abort; it is closed then."""
     job = abort.begin()
     logger.info("Fetching rows (chunk_size=%s)", chunk_size)
     returned = 0
-    with Reader(query, raw_json=raw_json) as reader:
+    with reader:
         while chunk := reader.fetch(chunk_size):
             job.check()
             returned += len(chunk)

@@ -17,7 +17,7 @@ from rowferry.row_factories import ChunkMaker, RowFactory, chunk_maker, dict_row
 from rowferry.sql import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rowferry.databases.contract import Connection, Database, OpenRows, Parameters
@@ -80,6 +80,7 @@ class Reader:
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
+        self._description: Sequence[Any] = ()
         self._kept: list[Row] = []
         self._begun = False
         self._closed = False
@@ -113,6 +114,11 @@ class Reader:
     def kinds(self) -> Mapping[str, type] | None:
         """The Python type of each column's cells, once rows were fetched; None if not fixed."""
         return self._kinds
+
+    @property
+    def description(self) -> Sequence[Any]:
+        """The columns, as DB-API's `cursor.description`, once rows were fetched."""
+        return self._description
 
     def finish(self) -> None:
         """Stop reading and commit, unless a verb around it will; rows not yet fetched are lost."""
@@ -250,6 +256,7 @@ class Reader:
                 return []  # a statement without rows has no columns to make some of
             self._make = chunk_maker(self._query.row_factory, self._rows.cursor)
             self._kinds = self._rows.kinds
+            self._description = self._rows.cursor.description
         return self._make(cells)
 
     def _cells(self, count: int) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rowferry.exceptions import SourceError
+from rowferry.exceptions import InsertError, SourceError
 from rowferry.records import Row
 
 if TYPE_CHECKING:
@@ -101,6 +101,23 @@ def chunk_maker(row_factory: RowFactory[Any], cursor: Any) -> ChunkMaker:
 def column_names(cursor: Any) -> tuple[str, ...]:
     """Give the names of the columns of *cursor*, in order; none where it has no result."""
     return tuple(column[0] for column in cursor.description or ())
+
+
+def names_of_row(row: Row) -> list[str]:
+    """
+    Give the column names of a mapping, a named tuple or a sqlite3.Row.
+
+    Raises:
+        InsertError: it has none.
+    """
+    if hasattr(row, "keys"):
+        return list(row.keys())
+    if hasattr(row, "_fields"):
+        return list(row._fields)
+    raise InsertError(
+        f"a row of type {type(row).__name__} has no column names: use dicts or named tuples, "
+        "or executemany() with an INSERT of your own"
+    )
 
 
 def _as_they_are(rows: list[tuple[Any, ...]]) -> list[Row]:

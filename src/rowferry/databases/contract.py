@@ -7,7 +7,7 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -110,15 +110,27 @@ class Writer(Protocol):
         ...
 
 
-class TableCopy(Protocol):
-    """A whole table on its way to another, in pieces that only the driver understands."""
+class Piece(NamedTuple):
+    """
+    Some rows of a table, in a form that only the driver understands.
 
-    def read(self, count: int) -> list[Any]:
-        """Give the pieces of the next *count* rows, one a row; fewer only at the end."""
+    Attributes:
+        rows: how many.
+    """
+
+    rows: int
+    data: bytes
+
+
+class TableCopy(Protocol):
+    """A whole table on its way to another."""
+
+    def read(self, count: int) -> Piece:
+        """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: list[Any]) -> None:
-        """Write *pieces* into the destination, all or none of them."""
+    def write(self, pieces: Iterable[Piece]) -> int:
+        """Write *pieces* into the destination, all or none of them; give their rows."""
         ...
 
     def close(self) -> None:

@@ -118,10 +118,10 @@ class DuckDB:
                 raise
 
     def savepoint(self, conn: Connection) -> None:
-        self.begin(conn)
+        conn.execute("BEGIN")  # none is open, for those who know that there are no savepoints
 
     def release(self, conn: Connection) -> None:
-        self.commit(conn)
+        self._end(conn, "COMMIT")  # the statement before succeeded, so it is not aborted
 
     def undo(self, conn: Connection) -> None:
         self.rollback(conn)

@@ -10,18 +10,12 @@ from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry.records import RawJSON
+from rowferry.sql import PlainInsert, plain_insert
 
 if TYPE_CHECKING:
     from rowferry.databases.contract import Connection
 
-_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
-_PLACE = r"(?:\?|\$[^\W\d]\w*)"
-_INSERT = re.compile(
-    rf"\s*INSERT\s+INTO\s+(?P<table>{_NAME}(?:\.{_NAME}){{0,2}})"
-    rf"\s*(?:\(\s*(?P<columns>{_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?"
-    rf"VALUES\s*\(\s*(?P<places>{_PLACE}(?:\s*,\s*{_PLACE})*)\s*\)\s*;?\s*",
-    re.IGNORECASE,
-)
+_LAST_NAME = re.compile(r'(?:"(?:[^"]|"")+"|[^."]+)$')
 
 _BY_THE_ROW = """
 SELECT table_name FROM duckdb_triggers()
@@ -40,40 +34,6 @@ Values = Callable[[Any], Sequence[Any]]
 """Gives the values of a row, in the order of the placeholders."""
 
 
-class Insert(NamedTuple):
-    """
-    An INSERT of one row of parameters.
-
-    Attributes:
-        table, columns: as they stand in the statement; None: all columns.
-        names: of the parameters; None where they are positional.
-        width: how many parameters.
-    """
-
-    table: str
-    columns: tuple[str, ...] | None
-    names: tuple[str, ...] | None
-    width: int
-
-
-def plain_insert(sql: str) -> Insert | None:
-    """Give the parts of *sql* if it is `INSERT INTO t (...) VALUES (...)`, placeholders only."""
-    found = _INSERT.fullmatch(sql)
-    if found is None:
-        return None
-    places = re.findall(_PLACE, found["places"])
-    names = None if places[0] == "?" else tuple(place[1:] for place in places)
-    if (names is None and set(places) != {"?"}) or (names is not None and "" in names):
-        return None
-    columns = found["columns"]
-    return Insert(
-        found["table"],
-        None if columns is None else tuple(re.findall(_NAME, columns)),
-        names,
-        len(places),
-    )
-
-
 class Target(NamedTuple):
     """
     The table of an INSERT.
@@ -83,7 +43,7 @@ class Target(NamedTuple):
         by_the_row: True where many rows in one statement are not the same as many statements.
     """
 
-    insert: Insert
+    insert: PlainInsert
     takes_json: frozenset[int]
     by_the_row: bool
 
@@ -102,8 +62,7 @@ class Target(NamedTuple):
         """Give what makes the values to store of each of *rows*."""
         names = self.insert.names
         values = _sequence if names is None else _getter(names)
-        cells = chain.from_iterable(rows if names is None else map(_cells, rows))
-        if not any(issubclass(kind, _WANT_CARE) for kind in set(map(type, cells))):
+        if not any(issubclass(kind, _WANT_CARE) for kind in _types_in(rows)):
             return values
         return lambda row: [
             _storable(value, takes_json=place in self.takes_json)
@@ -122,7 +81,7 @@ class Writer:
     def __init__(self, conn: Connection, sql: str) -> None:
         self._conn = conn
         self._sql = sql
-        self._insert = plain_insert(sql)
+        self._insert = plain_insert(sql, "qmark")
         self._names: frozenset[str] | None = None
         self._target: Target | None = None
         self._rows: list[Any] = []
@@ -174,7 +133,7 @@ class Writer:
         return [_storable(value, takes_json=False) for value in _sequence(row)]
 
 
-def _target(conn: Connection, insert: Insert) -> Target | None:
+def _target(conn: Connection, insert: PlainInsert) -> Target | None:
     """Give the table of *insert*; None where it has not these columns, for the statement to say."""
     import duckdb  # noqa: PLC0415 - imported where used
 
@@ -186,7 +145,7 @@ def _target(conn: Connection, insert: Insert) -> Target | None:
     if len(types) != insert.width:
         return None
     takes_json = frozenset(place for place, type_ in enumerate(types) if str(type_) in _TAKE_JSON)
-    name = _unquoted(re.findall(_NAME, insert.table)[-1]).lower()
+    name = _last_name(insert.table).lower()
     by_the_row = {row[0].lower() for row in conn.execute(_BY_THE_ROW).fetchall()}
     return Target(insert, takes_json, name in by_the_row)
 
@@ -197,8 +156,13 @@ def _getter(names: tuple[str, ...]) -> Values:
     return itemgetter(*names)
 
 
-def _cells(row: Any) -> Any:
-    return row.values() if isinstance(row, Mapping) else row
+def _types_in(rows: list[Any]) -> set[type]:
+    """Give the types of the values in *rows*."""
+    try:
+        return set(map(type, chain.from_iterable(map(dict.values, rows))))
+    except TypeError:  # they are not all dicts
+        cells = (row.values() if isinstance(row, Mapping) else row for row in rows)
+        return set(map(type, chain.from_iterable(cells)))
 
 
 def _sequence(row: Any) -> Sequence[Any]:
@@ -215,6 +179,11 @@ def _storable(value: Any, *, takes_json: bool) -> Any:
     if takes_json and isinstance(value, (dict, list, tuple)):
         return json.dumps(value, default=str, ensure_ascii=False)
     return value
+
+
+def _last_name(table: str) -> str:
+    found = _LAST_NAME.search(table)
+    return _unquoted(found[0].strip()) if found else table
 
 
 def _unquoted(name: str) -> str:

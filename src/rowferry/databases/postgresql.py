@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
+from rowferry.databases.postgresql_copy import CopyIn, table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
 from rowferry.databases.postgresql_values import (
     best_in_binary,
@@ -276,6 +277,11 @@ class Psycopg(PostgreSQL):
     def interrupt(self, conn: Connection) -> None:
         getattr(conn, "cancel_safe", conn.cancel)()
 
+    def table_copy(
+        self, source: Connection, table: str, dest: Connection, target: str
+    ) -> TableCopy | None:
+        return table_to_table(source, table, dest, target)
+
     def writer(self, conn: Connection, sql: str) -> Writer:
         return _Writer(conn, sql)
 
@@ -412,22 +418,30 @@ def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
 
 
 class _Writer:
-    """executemany in libpq's pipeline mode."""
+    """COPY where that stores the same, else executemany in libpq's pipeline mode."""
 
     def __init__(self, conn: Connection, sql: str) -> None:
         self._conn = conn
         self._sql = sql
+        insert = sql_text.plain_insert(sql, "pyformat")
+        self._copy_in = CopyIn(conn, insert) if insert else None
+        self._copied = False
 
     def write(self, rows: list[Any]) -> None:
+        self._copied = True
+        if self._copy_in is None or not self._copy_in.write(rows):
+            self._copied = False
+            self._insert(rows)
+
+    def culprit(self, error: BaseException) -> int | None:
+        return self._copy_in.culprit(error) if self._copied and self._copy_in else None
+
+    def _insert(self, rows: list[Any]) -> None:
         with self._conn.cursor() as cursor:
             for kind, dumper in json_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
                 cursor.executemany(self._sql, rows)
-
-    def culprit(self, error: BaseException) -> int | None:
-        del error
-        return None
 
 
 @contextmanager
