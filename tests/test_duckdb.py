@@ -28,6 +28,7 @@ from rowferry import (
 from rowferry.column_types import ColumnType
 from rowferry.databases import recognise
 from rowferry.databases.contract import Unreadable
+from rowferry.databases.duckdb_rows import Rows
 from rowferry.databases.duckdb_types import column_type, declaration
 from rowferry.exceptions import (
     BadIdentifierError,
@@ -647,6 +648,20 @@ def test_a_text_key_is_ordered_and_compared_as_bytes_whatever_its_collation(duck
     assert [key for (key,) in ordered] == sorted(texts)
     after = f"SELECT k FROM ({query}) q WHERE {by} > $last ORDER BY {by}"
     assert fetchall(after, duck, {"last": "A"}, tuples) == [(key,) for key in sorted(texts)[1:]]
+
+
+def test_rows_are_read_in_the_order_of_a_text_key_whatever_its_collation(duck):
+    duck.execute("CREATE TABLE t (k VARCHAR COLLATE NOCASE, d DATE)")
+    load("t", duck, [{"k": key, "d": date(2020, 1, 1)} for key in "bAa_B"])
+    ordered = iter_rows("SELECT * FROM t", duck, (), tuples, chunk_size=2, key=["d", "k"])
+    assert [key for key, _ in ordered] == sorted("bAa_B")
+
+
+def test_a_query_without_rows_has_columns(duck):
+    with Reader(Query("SELECT 1 AS a, DATE '2020-01-01' AS b LIMIT 0", duck)) as reader:
+        assert reader.fetch(1) == []
+    rows = Rows(duck, "SELECT 1 AS a LIMIT 0", (), tolerant=False, raw_json=False)
+    assert [column[0] for column in rows.cursor.description] == ["a"]
 
 
 def test_an_enum_key_is_compared_as_it_is_ordered(duck):

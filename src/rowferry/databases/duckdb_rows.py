@@ -93,7 +93,7 @@ class Rows:
         """Take what a statement that ran to its end gave: rows, or how many it changed."""
         counts = self._conn.rowcount >= 0
         rows = [] if counts else self._conn.fetchall()
-        if not rows:
+        if not rows and not self._reads:
             self.cursor = Cursor(None)
         self._rest = converted(rows, self._convert)
 
