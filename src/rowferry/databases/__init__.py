@@ -12,6 +12,7 @@ from rowferry.databases.contract import (
     Reading,
     Unreadable,
 )
+from rowferry.databases.duckdb import DuckDB
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -21,6 +22,7 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    DuckDB(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
