@@ -27,7 +27,7 @@ from rowferry import (
 )
 from rowferry.column_types import ColumnType
 from rowferry.databases import recognise
-from rowferry.databases.contract import Unreadable
+from rowferry.databases.contract import Reading, Unreadable
 from rowferry.databases.duckdb_rows import Rows
 from rowferry.databases.duckdb_types import column_type, declaration
 from rowferry.exceptions import (
@@ -660,7 +660,7 @@ def test_rows_are_read_in_the_order_of_a_text_key_whatever_its_collation(duck):
 def test_a_query_without_rows_has_columns(duck):
     with Reader(Query("SELECT 1 AS a, DATE '2020-01-01' AS b LIMIT 0", duck)) as reader:
         assert reader.fetch(1) == []
-    rows = Rows(duck, "SELECT 1 AS a LIMIT 0", (), tolerant=False, raw_json=False)
+    rows = Rows(duck, "SELECT 1 AS a LIMIT 0", (), Reading())
     assert [column[0] for column in rows.cursor.description] == ["a"]
 
 
