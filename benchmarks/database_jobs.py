@@ -86,7 +86,8 @@ POSTGRESQL = (
         peers=(
             ours(job="fetch_dicts"),
             etlhelper(job="fetch_dicts"),
-            limit(name="psycopg, binary", job="psycopg_dicts"),
+            by_hand(name="psycopg, text", job="psycopg_dicts"),
+            by_hand(name="psycopg, binary", job="psycopg_binary_dicts"),
         ),
     ),
     Scenario(
@@ -97,7 +98,8 @@ POSTGRESQL = (
         peers=(
             ours(job="fetch_tuples"),
             etlhelper(job="fetch_tuples"),
-            limit(name="psycopg, binary", job="psycopg_tuples"),
+            by_hand(name="psycopg, text", job="psycopg_tuples"),
+            by_hand(name="psycopg, binary", job="psycopg_binary_tuples"),
         ),
     ),
     Scenario(

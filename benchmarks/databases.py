@@ -89,6 +89,8 @@ def arguments() -> argparse.Namespace:
     args.scenarios = args.scenarios.split(",")
     if unknown := set(args.scenarios) - set(names):
         parser.error(f"no scenario called {', '.join(unknown)}; there are: {', '.join(names)}")
+    if args.publish and (args.quick or set(args.scenarios) != set(names)):
+        parser.error("--publish is for a whole run: no --quick, and all scenarios")
     if args.quick:
         vars(args).update(QUICK)
     return args

@@ -7,6 +7,7 @@ Shaped as in `libraries.py`.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import item
@@ -24,27 +25,31 @@ NAMES = ", ".join(item.COLUMNS)
 # PostgreSQL
 
 
-def psycopg_dicts(work: Work) -> Callable[[], Result]:
-    """Fetch in binary, with psycopg's own rows of dicts."""
+def psycopg_dicts(work: Work, *, binary: bool = False) -> Callable[[], Result]:
+    """Fetch psycopg's own rows of dicts."""
     from psycopg.rows import dict_row  # noqa: PLC0415, as below: only where the driver is used
 
     def timed() -> Result:
-        cursor = work.source_conn.cursor(binary=True, row_factory=dict_row)
+        cursor = work.source_conn.cursor(binary=binary, row_factory=dict_row)
         rows = cursor.execute(f"select * from {work.source}").fetchall()
         return len(rows), map(dict.values, rows)
 
     return timed
 
 
-def psycopg_tuples(work: Work) -> Callable[[], Result]:
-    """Fetch in binary."""
+def psycopg_tuples(work: Work, *, binary: bool = False) -> Callable[[], Result]:
+    """Fetch tuples."""
 
     def timed() -> Result:
-        cursor = work.source_conn.cursor(binary=True)
+        cursor = work.source_conn.cursor(binary=binary)
         rows = cursor.execute(f"select * from {work.source}").fetchall()
         return len(rows), rows
 
     return timed
+
+
+psycopg_binary_dicts = partial(psycopg_dicts, binary=True)
+psycopg_binary_tuples = partial(psycopg_tuples, binary=True)
 
 
 def load_by_copy(work: Work) -> Callable[[], Result]:
