@@ -79,6 +79,8 @@ class OrderedQuery:
 
     def _rest(self, database: Database, last: Key) -> Statement:
         table, parameters = self._table, self._parameters
+        if isinstance(parameters, Mapping) and not _has_names(database):
+            parameters = tuple(parameters.values())
         if isinstance(parameters, Mapping) and parameters:
             names = [f"rowferry_{number}" for number in range(len(self._key))]
             place = database.named_placeholder
@@ -91,6 +93,11 @@ class OrderedQuery:
                 table = table.replace("%", "%%")  # which was no placeholder, and is none now
             parameters = [*parameters, *(last[column] for column in condition.columns)]
         return Statement(keyset.ordered_after(table, self._expressions, condition), parameters)
+
+
+def _has_names(database: Database) -> bool:
+    """Tell whether placeholders can have names, which SQL Server's cannot."""
+    return database.named_placeholder("a") != database.positional_placeholder("a")
 
 
 class OrderedRows:

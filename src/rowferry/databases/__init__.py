@@ -13,6 +13,9 @@ from rowferry.databases.contract import (
     Unreadable,
 )
 from rowferry.databases.duckdb import DuckDB
+from rowferry.databases.mssql import SQLServer
+from rowferry.databases.mssql_pyodbc import Pyodbc
+from rowferry.databases.mssql_python import MSSQLPython
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -22,6 +25,8 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    SQLServer(MSSQLPython()),
+    SQLServer(Pyodbc()),
     DuckDB(),
 )
 

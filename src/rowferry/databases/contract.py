@@ -235,7 +235,11 @@ class Database(Protocol):
         ...
 
     def in_transaction(self, conn: Connection) -> bool:
-        """Tell whether a transaction is open, without asking the server."""
+        """
+        Tell whether a transaction is open; the server is asked only where no driver can tell.
+
+        Always True where the driver opens the next transaction itself when one ends.
+        """
         ...
 
     def in_users_transaction(self, conn: Connection) -> bool:
@@ -362,6 +366,15 @@ class Database(Protocol):
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         """Give the type to declare a column with; *in_key* where it is part of a primary key."""
+        ...
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        """
+        Give the statement that makes *table* where there is none.
+
+        Args:
+            lines: the columns with their types, then the primary key where there is to be one.
+        """
         ...
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:

@@ -220,6 +220,9 @@ class PostgreSQL:
         del in_key
         return declaration(column_type)
 
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
+
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
 

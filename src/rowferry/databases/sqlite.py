@@ -178,6 +178,9 @@ class SQLite:
         del in_key
         return declaration(column_type)
 
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
+
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         # Without a schema SQLite looks through them in its own order and takes the first table.
         query = (

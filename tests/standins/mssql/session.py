@@ -7,7 +7,7 @@ from . import answers, bulk, catalog, login, tokens
 from .calls import Calls
 from .packets import Cancelled, Kind
 from .requests import Action, read_batch, read_rpcs, read_transaction_request
-from .script import Affected, Cut, Pause, Received, SQLError, missing_statement
+from .script import Affected, Cut, Pause, Received, Result, SQLError, missing_statement
 from .tables import Transaction
 from .tokens import Status
 
@@ -228,7 +228,13 @@ class Session:
         yield self._end_transaction(commit=word == "COMMIT")
         yield tokens.done()
 
-    def _begin_by_statement(self):
+    def _count_transactions(self):
+        yield from answers.batch([Result("n int NOT NULL", [(int(self._descriptor is not None),)])])
+
+    def _begin_by_statement(self, if_none):
+        if self._descriptor is not None and if_none:
+            yield tokens.done()
+            return
         if self._descriptor is not None:
             text = "the stand-in knows no transactions within transactions"
             yield from answers.batch([SQLError(50000, text)])
@@ -262,7 +268,8 @@ class Session:
 
 _OWN = (
     (r"SET IMPLICIT_TRANSACTIONS (ON|OFF)", Session._set_implicit),
-    (r"BEGIN TRAN(?:SACTION)?", Session._begin_by_statement),
+    (r"(IF @@TRANCOUNT = 0 )?BEGIN TRAN(?:SACTION)?", Session._begin_by_statement),
+    (r"SELECT @@TRANCOUNT", Session._count_transactions),
     (
         r"(IF @@TRANCOUNT > 0 )?(COMMIT|ROLLBACK)(?: TRAN(?:SACTION)?| WORK)?",
         Session._end_by_statement,
