@@ -1,5 +1,6 @@
 """Fixtures of all tests: databases to read from and write to."""
 
+import os
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 import pytest
 from hypothesis import settings
 
+import rowferry
 import servers
 from rowferry.databases import DATABASES
 
@@ -44,7 +46,15 @@ def psycopg2_connection(postgresql):
         yield conn
 
 
-@pytest.fixture(params=DATABASES, ids=lambda database: database.driver)
+LIVE = {"MSSQL": "ROWFERRY_MSSQL_URL"}
+"""Databases whose servers nobody can start here, and where the URL of one is looked for."""
+
+
+def _can_be_had(database):
+    return database.dbtype not in LIVE or LIVE[database.dbtype] in os.environ
+
+
+@pytest.fixture(params=filter(_can_be_had, DATABASES), ids=lambda database: database.driver)
 def database(request):
     """Each database that rowferry knows."""
     return request.param
@@ -62,7 +72,8 @@ def connect(database, request, tmp_path):
 
     yield connect
     for conn in opened:
-        conn.close()
+        if not database.is_closed(conn):
+            conn.close()
 
 
 def _sqlite(request, folder):
@@ -81,6 +92,15 @@ def _postgresql(login, request, folder):
 
 def _duckdb(request, folder):
     return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
+def _live(driver, request, folder):
+    """Connect to the server that the environment names, without the tables of these tests."""
+    url = os.environ[LIVE[request.getfixturevalue("database").dbtype]]
+    make = partial(rowferry.connect, url, driver=driver)
+    with closing(make()) as conn:
+        rowferry.execute("DROP TABLE IF EXISTS sensors, copies, failures", conn)
+    return make
 
 
 @pytest.fixture
@@ -119,6 +139,8 @@ PLACES = {
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
     "duckdb": _duckdb,
+    "mssql_python": partial(_live, "mssql_python"),
+    "pyodbc": partial(_live, "pyodbc"),
 }
 """For each driver what empties its database and gives the function that connects to it."""
 

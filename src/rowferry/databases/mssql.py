@@ -268,20 +268,9 @@ class SQLServer:
 
     def _close_if_gone(self, conn: Connection, error: BaseException) -> None:
         """Close a connection that has broken, which no driver does: it is of no use any more."""
-        if self.is_closed(conn):
-            return
-        if errors.is_gone(error) or (errors.may_be_gone(error) and _answers_no_more(conn)):
+        if errors.is_gone(error) and not self.is_closed(conn):
             with contextlib.suppress(Exception):
                 conn.close()
-
-
-def _answers_no_more(conn: Connection) -> bool:
-    try:
-        with closing(conn.cursor()) as cursor:
-            cursor.execute("SELECT @@TRANCOUNT").fetchall()
-    except Exception as error:  # noqa: BLE001 - drivers have exceptions of their own
-        return errors.is_gone(error)
-    return False
 
 
 def _exact(column: str, kind: Any) -> str:

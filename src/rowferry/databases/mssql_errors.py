@@ -27,6 +27,13 @@ _NUMBER = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 
 _LAST_WORDS = ("SHUTDOWN is in progress", "session is in the kill state")
 
+_ENDED = (
+    "the error before it has ended the whole transaction, as a deadlock does, and most errors "
+    "under SET XACT_ABORT ON: nothing of it is left"
+)
+_RESULT_ENDED = (
+    "a commit or rollback ends the result that is read on its connection: write on another one"
+)
 _ADVICE = {
     "The ORDER BY clause is invalid": (
         "key= puts the query into FROM (…), where T-SQL takes no ORDER BY: leave it out, as the "
@@ -36,24 +43,15 @@ _ADVICE = {
         "key= puts the query into FROM (…), where T-SQL takes no WITH: write its parts as "
         "subqueries, or make a view of it"
     ),
-    "no corresponding BEGIN TRANSACTION": (
-        "the error before it has ended the whole transaction, as a deadlock does, and most errors "
-        "under SET XACT_ABORT ON: nothing of it is left"
-    ),
-    "cannot be committed and cannot be rolled back to a savepoint": (
-        "the error before it has doomed the whole transaction, as most do under SET XACT_ABORT ON: "
-        "nothing of it is left"
-    ),
+    "no corresponding BEGIN TRANSACTION": _ENDED,
+    "No transaction or savepoint of that name": _ENDED,
+    "cannot be committed and cannot be rolled back to a savepoint": _ENDED,
     "is busy with results": (
         "a connection has one open result at a time: read it to its end or close its cursor first, "
         "or use another connection"
     ),
-    "Function sequence error": (
-        "a commit or rollback ends the result that is read on its connection: write on another one"
-    ),
-    "Associated statement is not prepared": (
-        "a commit or rollback ends the result that is read on its connection: write on another one"
-    ),
+    "Function sequence error": _RESULT_ENDED,
+    "Associated statement is not prepared": _RESULT_ENDED,
     "ODBC SQL type -150": "it is sql_variant: CAST the column to the type that it holds",
 }
 """The drivers' and the server's words, and what to do."""
@@ -75,13 +73,8 @@ def number(error: BaseException) -> int | None:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Tell whether the connection has broken."""
-    return state(error) in _GONE
-
-
-def may_be_gone(error: BaseException) -> bool:
-    """Tell whether only another statement can tell: FreeTDS calls a cut an unknown error."""
-    return state(error) == "HY000" and "Unknown error" in str(error)
+    """Tell whether the connection has broken; FreeTDS calls that an unknown error."""
+    return state(error) in _GONE or "[FreeTDS][SQL Server]Unknown error" in str(error)
 
 
 def goes_on(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import sql as sql_text
@@ -17,6 +18,9 @@ _AHEAD = 100
 """Rows that are fetched at the least: a small result leaves the connection free at once."""
 
 _LONGEST_CELL = 8000  # of what is no (max) type, in bytes or characters
+
+
+_CANCELLED = "the query was cancelled, as was asked for"
 
 
 class Described(NamedTuple):
@@ -44,6 +48,7 @@ class Rows:
         self.cursor = Described(None, conn)
         self._driver, self._conn, self._reading = driver, conn, reading
         self._cursor = conn.cursor()
+        self._using = Lock()  # to cancel a cursor while it is freed would end the process
         self._kept: list[tuple[Any, ...]] = []
         self._at_least = 0
         self._ended = self._closed = self._cancelled = False
@@ -90,22 +95,31 @@ class Rows:
 
     def cancel(self) -> None:
         """Have the server give up; another thread waits for it."""
-        self._cancelled = True
-        self._driver.cancel(self._cursor)
+        with self._using:
+            if not self._closed:
+                self._cancelled = True
+                self._driver.cancel(self._cursor)
 
     def close(self) -> None:
         self._ended = True
-        if not self._closed:
-            self._closed = True
-            self._cursor.close()
+        with self._using:
+            if not self._closed:
+                self._closed = True
+                self._cursor.close()
 
     @contextmanager
     def _told_of_cancel(self) -> Iterator[None]:
-        """Say that it was cancelled, where the drivers may say anything ("no results")."""
+        """
+        Raise where it was cancelled.
+
+        The drivers may say anything then ("no results"), or that the rows have come to their end.
+        """
         try:
             yield
         except Exception as error:
             self._ended = True
             if self._cancelled:
-                raise InterruptedError("the query was cancelled, as was asked for") from error
+                raise InterruptedError(_CANCELLED) from error
             raise
+        if self._cancelled:
+            raise InterruptedError(_CANCELLED)

@@ -237,7 +237,7 @@ def _with_time(name, scale=7):
 # Texts and bytes: token, system id, how
 
 _wide = (
-    lambda value: value.encode("utf-16-le", "surrogatepass"),
+    lambda value: value.encode("utf-16-le", "surrogatepass"),  # half a pair is text there
     lambda data: data.decode("utf-16-le"),
 )
 _narrow = (lambda value: value.encode("cp1252", "replace"), lambda data: data.decode("cp1252"))
