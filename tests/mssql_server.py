@@ -42,6 +42,11 @@ INSERT_VALUES = f"INSERT INTO measured ({', '.join(NAMES)}) VALUES ({', '.join('
 LONG = [(code, f"sensor {code}") for code in range(20_000)]
 FAR = "SELECT code, description FROM far"
 TEXT_KEY = "SELECT name FROM words"
+MOMENTS = "SELECT at, fine FROM moments"
+MOMENTS_ROWS = [
+    (datetime(2024, 1, 2, 3, 4, 5, 3000), datetime(2024, 1, 2, 3, 4, 5, microsecond))
+    for microsecond in (6, 7)
+]
 WORDS = [("Zürich",), ("a",), ("b",)]
 
 INDIA = timezone(timedelta(hours=5, minutes=30))
@@ -119,7 +124,18 @@ def keyed_script():
     ordered = f"SELECT * FROM ( {FAR} ) q {{where}}ORDER BY q.[code]"
     text = "CAST(q.[name] AS nvarchar(max)) COLLATE Latin1_General_BIN2"
     words = f"SELECT * FROM ( {TEXT_KEY} ) q {{where}}ORDER BY {text}"
+    at = "CAST(q.[at] AS datetime2(3))"
+    fine = "DATEADD(nanosecond, -(DATEPART(nanosecond, q.[fine]) % 1000), q.[fine])"
+    moments = f"SELECT * FROM ( {MOMENTS} ) q {{where}}ORDER BY {at}, {fine}"
+    later = f"WHERE {at} >= ? AND ({at} > ? OR {at} = ? AND {fine} > ?) "
+    moment_columns = "at datetime, fine datetime2(7)"
     return {
+        f"SELECT * FROM ( {MOMENTS} ) q WHERE 1 = 0": Result(moment_columns, []),
+        moments.format(where=""): Result(moment_columns, MOMENTS_ROWS),
+        moments.format(where=later): query(
+            lambda *last: Result(moment_columns, []),
+            "a datetime2(7), b datetime2(7), c datetime2(7), d datetime2(7)",
+        ),
         f"SELECT * FROM ( {FAR} ) q WHERE 1 = 0": Result(PAIRS, []),
         ordered.format(where=""): Result(PAIRS, until_the_cut, then=Cut()),
         ordered.format(where="WHERE (q.[code] > ?) "): query(

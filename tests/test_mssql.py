@@ -20,7 +20,7 @@ import servers
 from rowferry.databases import database_of_type, mssql_errors, recognise
 from rowferry.databases.mssql_arrays import sizes
 from rowferry.databases.mssql_driver import Login
-from rowferry.databases.mssql_types import column_type, declaration
+from rowferry.databases.mssql_types import column_type, comparable, declaration
 from rowferry.databases.mssql_values import in_order, target
 from rowferry.exceptions import (
     BadIdentifierError,
@@ -712,6 +712,11 @@ def test_mssql_text_keys_are_compared_by_their_code_points(conn):
     assert etl.fetchall(script.TEXT_KEY, conn, (), tuples, key="name") == script.WORDS
 
 
+def test_mssql_keys_of_moments_are_compared_by_what_python_has_of_them(conn):
+    rows = etl.fetchall(script.MOMENTS, conn, (), tuples, key=("at", "fine"))
+    assert rows == script.MOMENTS_ROWS
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -869,6 +874,29 @@ def test_mssql_types_in_keys_have_a_length():
     assert declaration(column_type("nvarchar(max)"), in_key=True) == "nvarchar(450)"
     assert declaration(column_type("nvarchar(2000)"), in_key=True) == "nvarchar(450)"
     assert declaration(column_type("varbinary(max)"), in_key=True) == "varbinary(900)"
+
+
+COMPARED = {
+    (int, 10, 0): "q.[k]",
+    (str, 40, 0): "CAST(q.[k] AS nvarchar(max)) COLLATE Latin1_General_BIN2",
+    (UUID, 36, 0): "q.[k]",
+    (date, 10, 0): "q.[k]",
+    (bytes, 8, 0): "q.[k]",
+    (bytearray, 40, 0): "q.[k]",
+    (datetime, 23, 3): "CAST(q.[k] AS datetime2(3))",
+    (datetime, 30, 3): "q.[k]",  # with a zone
+    (datetime, 26, 6): "q.[k]",
+    (datetime, 27, 7): "DATEADD(nanosecond, -(DATEPART(nanosecond, q.[k]) % 1000), q.[k])",
+    (datetime, 34, 7): "DATEADD(nanosecond, -(DATEPART(nanosecond, q.[k]) % 1000), q.[k])",
+    (bytearray, 34, 7): "DATEADD(nanosecond, -(DATEPART(nanosecond, q.[k]) % 1000), q.[k])",
+    (time, 16, 7): "DATEADD(nanosecond, -(DATEPART(nanosecond, q.[k]) % 1000), q.[k])",
+    (datetime, None, None): "q.[k]",
+}
+
+
+@pytest.mark.parametrize("described", COMPARED, ids=str)
+def test_mssql_keys_are_compared_as_python_has_them(described):
+    assert comparable("q.[k]", *described) == COMPARED[described]
 
 
 ARRAYS = {

@@ -14,7 +14,7 @@ from rowferry import sql as sql_text
 from rowferry.databases import mssql_errors as errors
 from rowferry.databases.mssql_driver import Login
 from rowferry.databases.mssql_rows import Rows
-from rowferry.databases.mssql_types import column_type, declaration
+from rowferry.databases.mssql_types import column_type, comparable, declaration
 from rowferry.databases.mssql_values import merge, quoted, values_of
 from rowferry.databases.mssql_writer import Writer
 from rowferry.exceptions import BadIdentifierError
@@ -228,8 +228,15 @@ class SQLServer:
     def key_expressions(
         self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
-        del conn
-        return [_exact(f"q.{self.quote(column)}", types[column]) for column in key]
+        # What was looked at last are the columns of this query, with the digits of their seconds.
+        rows = self._latest.get(id(conn))
+        sizes = (
+            {column[0]: column[3:6:2] for column in rows.cursor.description or ()} if rows else {}
+        )
+        return [
+            comparable(f"q.{self.quote(column)}", types[column], *sizes.get(column, (None, None)))
+            for column in key
+        ]
 
     # Types of columns.
 
@@ -271,16 +278,3 @@ class SQLServer:
         if errors.is_gone(error) and not self.is_closed(conn):
             with contextlib.suppress(Exception):
                 conn.close()
-
-
-def _exact(column: str, kind: Any) -> str:
-    """
-    Give what to order and compare *column* by.
-
-    Text is compared by its code points, and as nvarchar, since a collation brings a code page along
-    that may not have all of its letters. With pyodbc a uniqueidentifier looks like text, and is
-    compared as one.
-    """
-    if kind is not str:
-        return column
-    return f"CAST({column} AS nvarchar(max)) COLLATE Latin1_General_BIN2"

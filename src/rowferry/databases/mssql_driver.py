@@ -63,6 +63,10 @@ class Driver(Protocol):
         """Have the connection convert what the driver cannot, for our own fetches only."""
         ...
 
+    def tuples(self, rows: list[Any]) -> list[tuple[Any, ...]]:
+        """Give what was fetched as tuples."""
+        ...
+
     def kinds(self, conn: Connection, cursor: Any) -> Mapping[str, type] | None:
         """Give the types of cells as `OpenRows.kinds`."""
         ...

@@ -95,6 +95,9 @@ class Pyodbc:
             for code in missing:
                 conn.remove_output_converter(code)
 
+    def tuples(self, rows: list[Any]) -> list[tuple[Any, ...]]:
+        return list(map(tuple, rows))
+
     def kinds(self, conn: Connection, cursor: Any) -> Mapping[str, type] | None:
         del conn, cursor
         return None  # a uniqueidentifier looks like text, and users may have converters

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import sys
 from decimal import Decimal
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,6 +33,8 @@ _KINDS: dict[int, type] = {
     -11: UUID,
 }
 """By ODBC's number of a type, except sql_variant, whose cells are of any."""
+
+_CELLS = attrgetter("_values")
 
 
 class MSSQLPython:
@@ -77,6 +80,11 @@ class MSSQLPython:
     ) -> contextlib.AbstractContextManager[None]:
         del conn, reading
         return contextlib.nullcontext()
+
+    def tuples(self, rows: list[Any]) -> list[tuple[Any, ...]]:
+        if rows and hasattr(rows[0], "_values"):
+            rows = list(map(_CELLS, rows))  # 0.1 us a row, where iterating over one takes 0.3
+        return list(map(tuple, rows))
 
     def kinds(self, conn: Connection, cursor: Any) -> Mapping[str, type] | None:
         codes = getattr(cursor, "_column_sql_types", None) or ()

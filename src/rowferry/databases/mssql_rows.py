@@ -86,7 +86,7 @@ class Rows:
     def _fetch(self, count: int) -> list[tuple[Any, ...]]:
         with self._told_of_cancel():
             with self._driver.converters(self._conn, self._reading):
-                rows = list(map(tuple, self._cursor.fetchmany(count)))
+                rows = self._driver.tuples(self._cursor.fetchmany(count))
             if len(rows) < count:
                 while self._cursor.nextset():
                     pass  # which raises the errors of what came after

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from typing import Any
 
 from rowferry.column_types import TEXT, ColumnType, Kind
 
@@ -106,3 +108,32 @@ def _sized_text(size: int, *, in_key: bool) -> str:
     if in_key:
         return f"nvarchar({min(size, _LONGEST_TEXT_IN_KEY)})"
     return f"nvarchar({size})" if size <= _LONGEST_TEXT else _NAMES["text"]
+
+
+_FINEST = 7  # digits of a second that a column can have; Python has 6
+_OF_DATETIME = 3
+_OFFSET_FROM = 26  # characters of "2024-01-02 03:04:05 +05:30", to which the fraction comes
+
+
+def comparable(column: str, kind: Any, size: int | None, digits: int | None) -> str:
+    """
+    Give what to order and compare *column* by, so that it is what Python has of a value.
+
+    Text is compared by its code points, and as nvarchar, since a collation brings a code page along
+    that may lack some of its letters; with pyodbc a uniqueidentifier looks like text, and is
+    compared as one. A datetime is three digits of a second in Python, but thirds of hundredths on
+    the server; what is finer than a microsecond loses its last digit on the way.
+
+    Args:
+        kind, size, digits: of the column's description, the latter of a second.
+    """
+    if kind is str:
+        return f"CAST({column} AS nvarchar(max)) COLLATE Latin1_General_BIN2"
+    zoned = digits is not None and (size or 0) >= _OFFSET_FROM + (digits + 1 if digits else 0)
+    if kind not in {dt.datetime, dt.time} and not (kind is bytearray and zoned):
+        return column
+    if digits == _FINEST:
+        return f"DATEADD(nanosecond, -(DATEPART(nanosecond, {column}) % 1000), {column})"
+    if digits == _OF_DATETIME and kind is dt.datetime and not zoned:
+        return f"CAST({column} AS datetime2(3))"
+    return column
