@@ -83,7 +83,7 @@ class MSSQLPython:
 
     def tuples(self, rows: list[Any]) -> list[tuple[Any, ...]]:
         if rows and hasattr(rows[0], "_values"):
-            rows = list(map(_CELLS, rows))  # 0.1 us a row, where iterating over one takes 0.3
+            rows = list(map(_CELLS, rows))  # 0.1 us a row, where iterating over one takes 0.4
         return list(map(tuple, rows))
 
     def kinds(self, conn: Connection, cursor: Any) -> Mapping[str, type] | None:
