@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rowferry.databases.contract import Column, Connection, Database, OpenRows, Unreadable
+from rowferry.databases.mysql import MySQL
+from rowferry.databases.mysql_mysqlclient import MySQLdb
+from rowferry.databases.mysql_pymysql import PyMySQL
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -14,6 +17,8 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    MySQL(PyMySQL()),
+    MySQL(MySQLdb()),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
