@@ -38,7 +38,7 @@ from rowferry.exceptions import (
     QueryError,
     SourceError,
 )
-from rowferry.extract import Query, Reader
+from rowferry.reader import Query, Reader
 from rowferry.row_factories import list_row_factory, namedtuple_row_factory, tuple_row_factory
 
 SELECT = "SELECT code, description FROM sensors ORDER BY code"

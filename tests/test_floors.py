@@ -10,12 +10,13 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort batching budget checks column_types ledger limits logs retry row_factories sql
-    transforms values verdict""",
+    """abort batching budget checks column_types keyset ledger limits logs retry row_factories
+    sql transforms values verdict""",
     """databases formats http api""",
-    """transactions extract insert catalogue sources handoff dialer delivery
-    pipeline""",
-    """db_params transfer running options observe testing __init__""",
+    """db_params connections transactions ordering reader extract catalogue creation writing insert
+    whole_table copying sources
+    handoff dialer delivery pipeline""",
+    """transfer running options observe testing __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

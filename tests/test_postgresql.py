@@ -33,7 +33,7 @@ from rowferry.exceptions import (
     SourceError,
     TransferError,
 )
-from rowferry.extract import Query, Reader
+from rowferry.reader import Query, Reader
 from rowferry.row_factories import tuple_row_factory
 from rowferry.testing import FakeApi
 from scripted import LONG

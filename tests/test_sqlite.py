@@ -9,7 +9,7 @@ import pytest
 
 from rowferry import RawJSON, execute, fetchall, fetchone, iter_rows, load, table_info
 from rowferry.exceptions import InsertError, SourceError
-from rowferry.extract import Query, Reader
+from rowferry.reader import Query, Reader
 from rowferry.row_factories import tuple_row_factory
 
 

@@ -38,8 +38,8 @@ from rowferry.exceptions import (
     SourceError,
     TransferError,
 )
-from rowferry.extract import Query
 from rowferry.pipeline import Run
+from rowferry.reader import Query
 from rowferry.row_factories import namedtuple_row_factory, tuple_row_factory
 from rowferry.running import _deliver, of_query, of_rows
 from rowferry.testing import Answer, FakeApi

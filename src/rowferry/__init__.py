@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.budget import Budget
     from rowferry.catalogue import table_info
+    from rowferry.copying import copy_rows, copy_table_rows
+    from rowferry.creation import generate_create_table_sql
     from rowferry.db_params import (
         DbParams,
         connect,
@@ -21,14 +23,7 @@ if TYPE_CHECKING:
         get_sqlalchemy_connection_string,
     )
     from rowferry.extract import fetchall, fetchone, iter_chunks, iter_rows
-    from rowferry.insert import (
-        copy_rows,
-        copy_table_rows,
-        execute,
-        executemany,
-        generate_insert_sql,
-        load,
-    )
+    from rowferry.insert import execute, executemany, generate_insert_sql, load
     from rowferry.limits import Limits
     from rowferry.logs import log_to_console
     from rowferry.records import FailedRow, Progress, RawJSON, Report
@@ -60,6 +55,7 @@ __all__ = [
     "executemany",
     "fetchall",
     "fetchone",
+    "generate_create_table_sql",
     "generate_insert_sql",
     "get_connection_string",
     "get_sqlalchemy_connection_string",
@@ -85,14 +81,9 @@ _HOMES = {
     ),
     "extract": ("fetchall", "fetchone", "iter_chunks", "iter_rows"),
     "limits": ("Limits",),
-    "insert": (
-        "copy_rows",
-        "copy_table_rows",
-        "execute",
-        "executemany",
-        "generate_insert_sql",
-        "load",
-    ),
+    "copying": ("copy_rows", "copy_table_rows"),
+    "creation": ("generate_create_table_sql",),
+    "insert": ("execute", "executemany", "generate_insert_sql", "load"),
     "logs": ("log_to_console",),
     "records": ("FailedRow", "Progress", "RawJSON", "Report"),
     "retry": ("Retry",),

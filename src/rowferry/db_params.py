@@ -139,6 +139,18 @@ def connect(
         _cannot_connect(target, password, error)
 
 
+def check_address(db_params: Mapping[str, Any] | str) -> None:
+    """
+    Accept a DbParams or a URL of a database that is known here; nothing is connected to.
+
+    Raises:
+        DriverError: there is no such database, or no such driver of it.
+        DbParamsError: a parameter is missing or unknown.
+        ConfigError: it is no URL.
+    """
+    _target(db_params, None)
+
+
 def get_connection_string(
     db_params: Mapping[str, Any] | str, password_variable: str | None = None
 ) -> str:

@@ -1,59 +1,61 @@
-"""Rows into a database: one statement, many rows, whole tables."""
+"""Rows into a database: one statement, many rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from rowferry import abort, transactions
+from rowferry import connections, transactions
 from rowferry import sql as sql_text
+from rowferry.creation import create_for_rows
 from rowferry.databases import recognise
-from rowferry.exceptions import InsertError, QueryError, RowferryError
-from rowferry.extract import CHUNK_SIZE, Query, Transform, check_chunk_size, chunks_of
-from rowferry.logs import logger
-from rowferry.records import FailedRow, Row
-from rowferry.row_factories import (
-    FACTORIES,
-    RowFactory,
-    dict_row_factory,
-)
+from rowferry.exceptions import ConfigError, InsertError, QueryError
+from rowferry.keyset import Columns, check_columns, columns_of_key
+from rowferry.reader import CHUNK_SIZE, check_chunk_size
+from rowferry.row_factories import names_of_row
+from rowferry.writing import How, OnError, Writing, check_open, error_in, roll_back
 
 if TYPE_CHECKING:
-    from rowferry.databases.contract import Connection, Database, Parameters, Writer
+    from rowferry.databases.contract import Connection, Parameters
+    from rowferry.records import Row
+    from rowferry.row_factories import Transform
 
-OnError: TypeAlias = Callable[[list[FailedRow]], Any]
-"""Takes the failed rows of a chunk, once for that chunk."""
+OnConflict: TypeAlias = Literal["error", "skip", "update"]
+"""What becomes of a row whose key the table has already."""
 
 
 def execute(query: str, conn: Connection, parameters: Parameters = ()) -> None:
     """
     Execute one statement, and commit.
 
+    Args:
+        conn: a connection, a `DbParams` or a URL.
+
     Raises:
         QueryError: the database refused it, and all of the transaction was rolled back.
     """
-    database, conn = recognise(conn)
-    _check_open(database, conn, query)
-    with transactions.own(database, conn) as outermost:
-        transactions.make_way(conn)
-        try:
-            database.execute(conn, query, parameters)
-            if outermost:
-                database.commit(conn)
-        except Exception as error:
-            if outermost:
-                _roll_back(database, conn)
-            raise QueryError(_error_text(database, query, error)) from error
+    with connections.opened(conn) as opened:
+        database, conn = recognise(opened)
+        check_open(database, conn, query)
+        with transactions.own(database, conn) as outermost:
+            transactions.make_way(conn)
+            try:
+                database.execute(conn, query, parameters)
+                if outermost:
+                    database.commit(conn)
+            except Exception as error:
+                if outermost:
+                    roll_back(database, conn)
+                raise QueryError(error_in(database, query, error)) from error
 
 
 def executemany(
     query: str,
     conn: Connection,
     rows: Iterable[Row] | None,
-    transform: Transform | None = None,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
@@ -61,7 +63,12 @@ def executemany(
     """
     Execute *query* once for each row.
 
+    A plain `INSERT INTO table (columns) VALUES (placeholders)` goes by the fast road of the
+    database where that stores the same: COPY, several rows a statement, an appender.
+
     Args:
+        conn: a connection, a `DbParams` or a URL; of the latter two a connection is opened, and
+            closed at the end.
         rows: any iterable; None is none.
         transform: takes a chunk of rows, gives those to use instead.
         on_error: gets the rows of a chunk that failed; the others are kept, and the work goes on.
@@ -73,118 +80,163 @@ def executemany(
         How many rows were processed (after *transform*, failed ones included), and how many failed.
 
     Raises:
-        ConfigError: *chunk_size* is less than 1.
+        ConfigError: *chunk_size* is less than 1; *on_error* where DuckDB could not leave out a row.
         InsertError: the database refused a row; what was not committed was rolled back.
         AbortError: `abort_etlhelper_threads` was called meanwhile.
     """
     check_chunk_size(chunk_size)
-    run = _Run(query, conn, on_error, commit_chunks, chunk_size)
-    return run.write(_transformed(_chunks(rows, chunk_size), transform))
+    how = How(on_error, commit_chunks, chunk_size)
+    with connections.opened(conn) as opened:
+        return Writing(query, opened, how).write(_transformed(_chunks(rows, chunk_size), transform))
 
 
 def load(
     table: str,
     conn: Connection,
     rows: Iterable[Row] | None,
-    transform: Transform | None = None,
+    transform: Transform[Any, Any] | None = None,
     on_error: OnError | None = None,
     commit_chunks: bool = True,
     chunk_size: int = CHUNK_SIZE,
     *,
     ignore_extra_keys: bool = False,
+    on_conflict: OnConflict = "error",
+    key: str | Sequence[str] | None = None,
+    create: bool = False,
 ) -> tuple[int, int]:
     """
-    Insert rows into *table*; the columns are the names in the first row.
+    Insert *rows* into *table*; the columns are the names in the first row.
 
     Args:
         rows: mappings or named tuples.
         ignore_extra_keys: drop what later rows have beyond the first one's names; by default such
             a row fails.
+        on_conflict: what becomes of a row whose *key* is in the table already: "error", it fails;
+            "skip", the old row stays; "update", its other columns take the new values. The table
+            needs a primary key or unique index on *key*.
+        key: the column or columns that tell every row from the others.
+        create: make the table first where there is none, as `generate_create_table_sql` shows for
+            the first chunk of rows.
 
     The other arguments, what is given and what is raised are those of `executemany`.
 
     Raises:
         BadIdentifierError: the table or a column has no plain name.
+        ConfigError: *on_conflict* without a key that the rows have.
         InsertError: a row has no column names.
     """
     check_chunk_size(chunk_size)
     sql_text.check_table(table)
+    columns = columns_of_key(key)
+    check_on_conflict(on_conflict, columns)
     chunks = _transformed(_chunks(rows, chunk_size), transform)
     first = next(chunks, None)
-    if first is None:
-        recognise(conn)
-        return 0, 0
-    query = generate_insert_sql(table, first[0], conn)
-    width = None if ignore_extra_keys else _Columns(first[0])
-    run = _Run(query, conn, on_error, commit_chunks, chunk_size, width)
-    return run.write(chain([first], chunks))
-
-
-def copy_rows(
-    select_query: str,
-    source_conn: Connection,
-    insert_query: str,
-    dest_conn: Connection,
-    parameters: Parameters = (),
-    row_factory: RowFactory = dict_row_factory,
-    transform: Transform | None = None,
-    on_error: OnError | None = None,
-    commit_chunks: bool = True,
-    chunk_size: int = CHUNK_SIZE,
-) -> tuple[int, int]:
-    """
-    Execute *insert_query* once for each row of *select_query*.
-
-    *transform* takes the chunks as they were fetched; *parameters* belong to *select_query*. The
-    other arguments, what is given and what is raised are those of `executemany`.
-
-    Raises:
-        SourceError: the source refused the query or failed.
-    """
-    query = Query(select_query, source_conn, parameters, row_factory)
-    run = _Run(insert_query, dest_conn, on_error, commit_chunks, chunk_size)
-    raw_json = transform is None and row_factory in FACTORIES
-    with closing(chunks_of(query, transform, chunk_size, raw_json=raw_json)) as chunks:
-        return run.write(_lists(chunks))
-
-
-def copy_table_rows(
-    table: str,
-    source_conn: Connection,
-    dest_conn: Connection,
-    target: str | None = None,
-    row_factory: RowFactory = dict_row_factory,
-    transform: Transform | None = None,
-    on_error: OnError | None = None,
-    commit_chunks: bool = True,
-    chunk_size: int = CHUNK_SIZE,
-) -> tuple[int, int]:
-    """
-    Insert all rows of *table* into the table *target* of the destination (None: the same name).
-
-    The other arguments, what is given and what is raised are those of `copy_rows` and `load`.
-    """
-    query = Query(sql_text.select_all(table), source_conn, (), row_factory)
-    raw_json = transform is None and row_factory in FACTORIES
-    with closing(chunks_of(query, transform, chunk_size, raw_json=raw_json)) as chunks:
-        rows = chain.from_iterable(chunks)
-        return load(target or table, dest_conn, rows, None, on_error, commit_chunks, chunk_size)
+    with connections.opened(conn) as opened:
+        recognise(opened)
+        if first is None:
+            return 0, 0
+        into = Into(
+            table,
+            opened,
+            How(on_error, commit_chunks, chunk_size),
+            on_conflict,
+            columns,
+            before=create_for_rows(table, first, opened, columns) if create else None,
+            check=None if ignore_extra_keys else _Columns(first[0]).check,
+        )
+        return into.insert(chain([first], chunks))
 
 
 def generate_insert_sql(table: str, row: Row, conn: Connection) -> str:
     """
     Give the INSERT that *row* needs: named placeholders for a mapping, else positional ones.
 
+    Args:
+        conn: a connection, a `DbParams` or a URL.
+
     Raises:
         BadIdentifierError: the table or a column has no plain name.
         InsertError: the row has no column names.
     """
-    database, _ = recognise(conn)
-    placeholder = (
-        database.named_placeholder if isinstance(row, Mapping) else database.positional_placeholder
-    )
-    columns = _names(row)
-    return sql_text.insert(table, columns, list(map(placeholder, columns)))
+    with connections.opened(conn) as opened:
+        return Into(table, opened, How()).query_for(row, names_of_row(row))
+
+
+def check_on_conflict(on_conflict: str, key: Columns) -> None:
+    """
+    Accept what is to become of rows whose key is there already.
+
+    Raises:
+        ConfigError: there is no such thing, or no key.
+    """
+    known = ("error", "skip", "update")
+    if on_conflict not in known:
+        raise ConfigError(
+            f"on_conflict must be one of {sql_text.quoted_words(known)}, not {on_conflict!r}"
+        )
+    if on_conflict != "error" and not key:
+        raise ConfigError(
+            f"on_conflict={on_conflict!r} needs key=, the columns by which a row is there already"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Into:
+    """
+    A table that rows are inserted into.
+
+    Attributes:
+        key: the columns that *on_conflict* goes by.
+        before: a statement to execute first, in the transaction of the first chunk.
+        check: looks at rows before they are written; raises InsertError.
+    """
+
+    table: str
+    conn: Connection
+    how: How
+    on_conflict: OnConflict = "error"
+    key: Columns = ()
+    before: str | None = None
+    check: Callable[[Sequence[Row]], None] | None = None
+
+    def insert(
+        self,
+        chunks: Iterator[list[Row]],
+        names_of: Callable[[Row], Sequence[str]] = names_of_row,
+    ) -> tuple[int, int]:
+        """
+        Insert all rows of *chunks*, none of which is empty; give those processed and failed.
+
+        Args:
+            names_of: gives the names of the columns, of the first row.
+        """
+        first = next(chunks, None)
+        if first is not None:
+            query = self.query_for(first[0], names_of(first[0]))
+            writing = Writing(query, self.conn, self.how, self.check, self.before)
+            return writing.write(chain([first], chunks))
+        if self.before is not None:
+            execute(self.before, self.conn)
+        return 0, 0
+
+    def query_for(self, row: Row, columns: Sequence[str]) -> str:
+        """
+        Give the statement that inserts *row*, or does what *on_conflict* says.
+
+        Raises:
+            BadIdentifierError: the table or a column has no plain name.
+            ConfigError: a column of the key is not among *columns*.
+        """
+        database, _ = recognise(self.conn)
+        by_name = isinstance(row, Mapping)
+        place = database.named_placeholder if by_name else database.positional_placeholder
+        insert = sql_text.insert(self.table, columns, list(map(place, columns)))
+        if self.on_conflict == "error":
+            return insert
+        check_columns(self.key, columns)
+        update = self.on_conflict == "update"
+        places = list(map(place, columns))
+        return database.upsert(self.table, columns, places, self.key, update=update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,140 +260,15 @@ class _Columns:
         width = len(self.row)
         if max(map(len, rows)) <= width:
             return  # a row that has another name instead of one lacks that one: the driver says so
-        known = set(_names(self.row))
+        known = set(names_of_row(self.row))
         for row in rows:
             if len(row) > width:
-                extra = [name for name in _names(row) if name not in known]
+                extra = [name for name in names_of_row(row) if name not in known]
                 raise InsertError(
                     f"a row has more than the first one: {sql_text.quoted_words(extra)}; "
                     "load() takes the columns of the first row, and drops others only with "
                     "ignore_extra_keys=True"
                 )
-
-
-@dataclass(slots=True)
-class _Run:
-    """
-    One statement for many rows.
-
-    Attributes:
-        columns: what the rows may have; None does not ask.
-    """
-
-    query: str
-    conn: Connection
-    on_error: OnError | None
-    commit_chunks: bool
-    chunk_size: int
-    columns: _Columns | None = None
-    processed: int = 0
-    failed: int = 0
-    database: Database = field(init=False)
-    writer: Writer = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.database, self.conn = recognise(self.conn)
-
-    def write(self, chunks: Iterable[list[Row]]) -> tuple[int, int]:
-        """Write all *chunks*, none of them empty; give the rows processed and failed."""
-        job = abort.begin()
-        logger.info("Executing many (chunk_size=%s)", self.chunk_size)
-        _check_open(self.database, self.conn, self.query)
-        with transactions.own(self.database, self.conn) as outermost:
-            try:
-                self._write_all(chunks, job, outermost=outermost)
-            except BaseException:
-                if outermost:
-                    _roll_back(self.database, self.conn)
-                raise
-        logger.info("%s rows processed in total", self.processed)
-        return self.processed, self.failed
-
-    def _write_all(self, chunks: Iterable[list[Row]], job: abort.Job, *, outermost: bool) -> None:
-        guard = self.on_error is not None or not outermost
-        for chunk in chunks:
-            job.check()
-            if not self.processed:
-                self.writer = self.database.writer(self.conn, self.query)
-            self._write_chunk(chunk, guard=guard)
-            if outermost and self.commit_chunks:
-                self._commit()
-            logger.info("%s rows processed (%s failed)", self.processed, self.failed)
-        if outermost:
-            self._commit()
-
-    def _write_chunk(self, rows: list[Row], *, guard: bool) -> None:
-        bad: list[FailedRow] = []
-        with self._refusals():
-            transactions.make_way(self.conn)
-            self.database.begin(self.conn)
-            if guard:
-                bad = self._bad_rows(rows)
-            else:
-                self._execute(rows)
-        self.processed += len(rows)
-        self.failed += len(bad)
-        if bad and self.on_error is not None:
-            self.on_error(bad)
-
-    def _execute(self, rows: list[Row]) -> None:
-        if self.columns is not None:
-            self.columns.check(rows)
-        self.writer.write(rows)
-
-    def _bad_rows(self, rows: list[Row]) -> list[FailedRow]:
-        """
-        Write all of *rows* that can be written, and give the others.
-
-        A part that fails is undone and halved: a bad row of 5000 costs 26 statements, not 5000.
-        """
-        self.database.savepoint(self.conn)
-        try:
-            self._execute(rows)
-        except Exception as error:
-            if self.database.is_closed(self.conn):
-                raise  # which is no row's fault
-            self.database.undo(self.conn)
-            if self.on_error is None:
-                raise
-            if len(rows) == 1:
-                return [FailedRow(rows[0], error)]
-        else:
-            self.database.release(self.conn)
-            return []
-        middle = len(rows) // 2
-        return self._bad_rows(rows[:middle]) + self._bad_rows(rows[middle:])
-
-    def _commit(self) -> None:
-        with self._refusals():  # of deferred constraints, for one
-            self.database.commit(self.conn)
-
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Give the driver's exceptions as ours; it raises KeyError and the like as well."""
-        try:
-            yield
-        except RowferryError:
-            raise
-        except Exception as error:
-            raise InsertError(_error_text(self.database, self.query, error)) from error
-
-
-def _names(row: Row) -> list[str]:
-    """
-    Give the column names of a mapping, a named tuple or a sqlite3.Row.
-
-    Raises:
-        InsertError: it has none.
-    """
-    if hasattr(row, "keys"):
-        return list(row.keys())
-    if hasattr(row, "_fields"):
-        return list(row._fields)
-    raise InsertError(
-        f"a row of type {type(row).__name__} has no column names: use dicts or named tuples, "
-        "or executemany() with an INSERT of your own"
-    )
 
 
 def _chunks(rows: Iterable[Row] | None, size: int) -> Iterator[list[Row]]:
@@ -350,27 +277,15 @@ def _chunks(rows: Iterable[Row] | None, size: int) -> Iterator[list[Row]]:
         yield chunk
 
 
-def _transformed(chunks: Iterable[list[Row]], transform: Transform | None) -> Iterator[list[Row]]:
-    return filter(None, chunks) if transform is None else _lists(map(transform, chunks))
+def _transformed(
+    chunks: Iterable[list[Row]], transform: Transform[Any, Any] | None
+) -> Iterator[list[Row]]:
+    return filter(None, chunks) if transform is None else lists(map(transform, chunks))
 
 
-def _lists(chunks: Iterable[Iterable[Row]]) -> Iterator[list[Row]]:
+def lists(chunks: Iterable[Iterable[Row]]) -> Iterator[list[Row]]:
     """Give what transforms gave as lists, without the empty ones."""
     for chunk in chunks:
         rows = chunk if isinstance(chunk, list) else list(chunk)
         if rows:
             yield rows
-
-
-def _check_open(database: Database, conn: Connection, query: str) -> None:
-    if database.is_closed(conn):
-        raise QueryError(f"the connection is closed\n\nin the query:\n{query}")
-
-
-def _roll_back(database: Database, conn: Connection) -> None:
-    with transactions.unless_broken(database, conn):
-        database.rollback(conn)
-
-
-def _error_text(database: Database, query: str, error: Exception) -> str:
-    return sql_text.error_text(query, database.paramstyle, error, database.advice(error))

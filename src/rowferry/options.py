@@ -35,4 +35,4 @@ class QueryOptions(TransferOptions, total=False):
     """The options of `copy_to_api`, which its awaitable twin takes as well."""
 
     parameters: Sequence[Any] | Mapping[str, Any]
-    row_factory: RowFactory
+    row_factory: RowFactory[Any]

@@ -7,18 +7,30 @@ A row factory takes a cursor and gives a function from tuple to row.
 from __future__ import annotations
 
 from collections import Counter, namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rowferry.exceptions import SourceError
+from rowferry.exceptions import InsertError, SourceError
 from rowferry.records import Row
 
-RowMaker: TypeAlias = Callable[[Sequence[Any]], Row]
-"""Makes a row of the values of one."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-RowFactory: TypeAlias = Callable[[Any], RowMaker]
-"""Takes a DB-API cursor whose `description` is known, gives what makes its rows."""
+    # The type of rows follows the row factory; where none is given, they are dicts (PEP 696).
+    RowT = TypeVar("RowT", default=dict[str, Any])
+    GivenT = TypeVar("GivenT", default=RowT)
+else:
+    from typing import TypeVar
+
+    RowT = TypeVar("RowT")
+    GivenT = TypeVar("GivenT")
+
+RowFactory: TypeAlias = Callable[[Any], Callable[[Sequence[Any]], RowT]]
+"""Takes a DB-API cursor whose `description` is known, gives what makes a row of its values."""
+
+Transform: TypeAlias = Callable[[list[RowT]], Iterable[GivenT]]
+"""Takes a chunk of rows, gives the rows to use instead: more or fewer, of any type."""
 
 ChunkMaker: TypeAlias = Callable[[list[tuple[Any, ...]]], list[Row]]
 """Makes the rows of a whole chunk at once."""
@@ -61,11 +73,14 @@ def list_row_factory(cursor: Any) -> Callable[[Sequence[Any]], list[Any]]:  # no
     return list
 
 
+DICTS: Any = dict_row_factory
+"""The default, of a type that lets the row type of a call follow the factory it is given."""
+
 FACTORIES = (dict_row_factory, list_row_factory, namedtuple_row_factory, tuple_row_factory)
 """Those of rowferry, which leave cells as they are."""
 
 
-def chunk_maker(row_factory: RowFactory, cursor: Any) -> ChunkMaker:
+def chunk_maker(row_factory: RowFactory[Any], cursor: Any) -> ChunkMaker:
     """
     Give what makes the rows of whole chunks of *cursor*, as *row_factory* would one by one.
 
@@ -86,6 +101,23 @@ def chunk_maker(row_factory: RowFactory, cursor: Any) -> ChunkMaker:
 def column_names(cursor: Any) -> tuple[str, ...]:
     """Give the names of the columns of *cursor*, in order; none where it has no result."""
     return tuple(column[0] for column in cursor.description or ())
+
+
+def names_of_row(row: Row) -> list[str]:
+    """
+    Give the column names of a mapping, a named tuple or a sqlite3.Row.
+
+    Raises:
+        InsertError: it has none.
+    """
+    if hasattr(row, "keys"):
+        return list(row.keys())
+    if hasattr(row, "_fields"):
+        return list(row._fields)
+    raise InsertError(
+        f"a row of type {type(row).__name__} has no column names: use dicts or named tuples, "
+        "or executemany() with an INSERT of your own"
+    )
 
 
 def _as_they_are(rows: list[tuple[Any, ...]]) -> list[Row]:

@@ -7,15 +7,14 @@ import contextlib
 import sys
 import threading
 from collections.abc import AsyncIterable, Mapping, Sized
-from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rowferry.api import Api, as_api
-from rowferry.db_params import connect
 from rowferry.exceptions import ConfigError
-from rowferry.extract import Query
+from rowferry.keyset import columns_of_key
 from rowferry.observe import observer_of
 from rowferry.pipeline import Run, Transfer
+from rowferry.reader import Query
 from rowferry.row_factories import FACTORIES, dict_row_factory
 from rowferry.sources import AsyncSource, QuerySource, iterable_source
 
@@ -59,7 +58,7 @@ def of_query(
     api: str | Api,
     *,
     parameters: Sequence[Any] | Mapping[str, Any] = (),
-    row_factory: RowFactory = dict_row_factory,
+    row_factory: RowFactory[Any] = dict_row_factory,
     **options: Unpack[TransferOptions],
 ) -> Transfer:
     """
@@ -70,9 +69,7 @@ def of_query(
     """
     untouched = options.get("transform") is None and row_factory in FACTORIES
     source = QuerySource(
-        Query(select_query, conn, parameters, row_factory),
-        # a DbParams is a mapping of what it takes to connect
-        partial(connect, conn) if isinstance(conn, str | Mapping) else None,
+        Query(select_query, conn, parameters, row_factory, columns_of_key(options.get("key"))),
         raw_json=untouched,
     )
     as_read = untouched and row_factory is dict_row_factory
@@ -94,27 +91,12 @@ def _transfer(
     return Transfer(
         source=source,
         api=api,
-        key=_columns(key),
+        key=columns_of_key(key) or None,
         observer=observer_of(progress),
         total=min(known, default=None),
         rows_as_read=rows_as_read,
         **options,
     )
-
-
-def _columns(key: Any) -> tuple[str, ...] | None:
-    """
-    Give the key's columns.
-
-    Raises:
-        ConfigError: it is neither a column name nor several.
-    """
-    if key is None:
-        return None
-    columns = (key,) if isinstance(key, str) else tuple(key)
-    if not columns or not all(isinstance(column, str) and column for column in columns):
-        raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")
-    return columns
 
 
 def run_here(transfer: Transfer) -> Report:

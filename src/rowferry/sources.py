@@ -7,14 +7,14 @@ import contextlib
 import inspect
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rowferry.exceptions import ConfigError
-from rowferry.extract import Query, Reader
+from rowferry.reader import Query, Reader
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -30,29 +30,23 @@ class QuerySource:
     The rows of a query.
 
     Attributes:
-        query: what to read, and on which connection.
-        connect: opens a connection of our own, closed at the end; None where the query has one.
+        query: what to read, and where.
         raw_json: whether JSON columns may stay unparsed.
     """
 
     query: Query
-    connect: Callable[[], Any] | None = field(repr=False)  # it may hold a password
     raw_json: bool
 
     def open(self) -> QueryRows:
-        """Open the connection where it is ours; no query runs before the first fetch."""
-        if self.connect is None:
-            return QueryRows(self.query, None, raw_json=self.raw_json)
-        own = self.connect()
-        return QueryRows(replace(self.query, conn=own), own, raw_json=self.raw_json)
+        """Give the reading; nothing is connected to, and no query runs, before the first fetch."""
+        return QueryRows(Reader(self.query, tolerant=True, raw_json=self.raw_json))
 
 
 class QueryRows:
     """The open reading of a query."""
 
-    def __init__(self, query: Query, own_connection: Any, *, raw_json: bool) -> None:
-        self._reader = Reader(query, tolerant=True, raw_json=raw_json)
-        self._own_connection = own_connection
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
     def fetch(self, count: int) -> list[Row]:
         """Give the next rows; none once they are exhausted."""
@@ -70,12 +64,7 @@ class QueryRows:
 
     def close(self) -> None:
         """Close the cursor, and the connection where it is ours."""
-        try:
-            self._reader.close()
-        finally:
-            if self._own_connection is not None:
-                self._own_connection.close()
-                self._own_connection = None
+        self._reader.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.exceptions import BadIdentifierError
 
@@ -23,6 +23,19 @@ _NOT_CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^",]|"")+"|`[^`,]+`)'
+_PLAIN_INSERT = re.compile(
+    rf"""\s*INSERT\s+INTO\s+({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})\s*
+    (?:\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?
+    VALUES\s*\(((?:[^()]|%\([^()]*\)s)+)\)\s*;?\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PLACEHOLDERS = {
+    "pyformat": ("%s", re.compile(r"%\(([^()%]+)\)s")),
+    "qmark": ("?", re.compile(r"[:$]([^\W\d]\w*)")),
+}
+"""By DB-API's word for the style: the placeholder by position, and the one by name."""
+
 _READS = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO)\b", re.IGNORECASE)
 _LOCKS = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b", re.IGNORECASE)
@@ -67,6 +80,46 @@ def insert(table: str, columns: Sequence[str], placeholders: Sequence[str]) -> s
     for column in columns:
         check_column(column)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(placeholders)})"  # noqa: S608 - all names were checked
+
+
+class PlainInsert(NamedTuple):
+    """
+    An INSERT of one row of placeholders and nothing else.
+
+    Attributes:
+        table: as it stands in the statement, with its schema and quotes.
+        columns: as they stand there; None where the statement names none.
+        names: of its placeholders, one for each column; None where they go by position.
+        width: how many columns are filled.
+    """
+
+    table: str
+    columns: tuple[str, ...] | None
+    names: tuple[str, ...] | None
+    width: int
+
+
+def plain_insert(sql: str, paramstyle: str) -> PlainInsert | None:
+    """
+    Read an INSERT INTO table (columns) VALUES (placeholders); None where *sql* is anything else.
+
+    Args:
+        paramstyle: "pyformat" for %s and %(name)s, "qmark" for ? and :name or $name.
+    """
+    found = _PLAIN_INSERT.fullmatch(sql)
+    if found is None:
+        return None
+    table, listed, values = found.groups()
+    columns = tuple(map(str.strip, listed.split(","))) if listed else None
+    marks = [mark.strip() for mark in values.split(",")]
+    if columns is not None and len(columns) != len(marks):
+        return None
+    positional, named = _PLACEHOLDERS[paramstyle]
+    if set(marks) == {positional}:
+        return PlainInsert(table, columns, None, len(marks))
+    matches = [named.fullmatch(mark) for mark in marks]
+    names = tuple(match[1] for match in matches if match)
+    return PlainInsert(table, columns, names, len(marks)) if len(names) == len(marks) else None
 
 
 def on_conflict(insert: str, columns: Sequence[str], key: Sequence[str], *, update: bool) -> str:

@@ -85,7 +85,7 @@ def copy_to_api(
     api: str | Api,
     *,
     parameters: Sequence[Any] | Mapping[str, Any] = (),
-    row_factory: RowFactory = dict_row_factory,
+    row_factory: RowFactory[Any] = dict_row_factory,
     transform: Transform | None = None,
     key: str | Sequence[str] | None = None,
     on_error: OnError | None = None,

@@ -25,7 +25,7 @@ for chunk in etl.iter_chunks("SELECT 1", conn, chunk_size=10):
 for row in etl.iter_rows("SELECT :a", conn, {"a": 1}, row_factories.tuple_row_factory):
     row[0]
 etl.fetchone("SELECT ?", conn, (1,))
-assert_type(etl.fetchall("SELECT 1", conn), list[Any])
+assert_type(etl.fetchall("SELECT 1", conn), list[dict[str, Any]])
 etl.execute("DELETE FROM t", conn)
 etl.executemany("INSERT INTO t VALUES (?)", conn, [(1,)])
 etl.load("t", conn, [{"id": 1}])

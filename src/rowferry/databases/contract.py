@@ -78,9 +78,12 @@ class OpenRows(Protocol):
             driver fix them (None and `Unreadable` aside); None where a cell may be of any type.
     """
 
-    cursor: Any
-    writes: bool
-    kinds: Mapping[str, type] | None
+    @property
+    def cursor(self) -> Any: ...
+    @property
+    def writes(self) -> bool: ...
+    @property
+    def kinds(self) -> Mapping[str, type] | None: ...
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         """Give the next *count* rows, fewer only at the end; none where there is no result."""
@@ -107,14 +110,26 @@ class Writer(Protocol):
         ...
 
 
-class TableCopy(Protocol):
-    """A whole table on its way to another, in pieces that only the driver understands."""
+class Piece(NamedTuple):
+    """
+    Some rows of a table, in a form that only the driver understands.
 
-    def read(self, count: int) -> list[Any]:
-        """Give the pieces of the next *count* rows, one a row; fewer only at the end."""
+    Attributes:
+        rows: how many.
+    """
+
+    rows: int
+    data: bytes
+
+
+class TableCopy(Protocol):
+    """A whole table on its way to another."""
+
+    def read(self, count: int) -> Piece:
+        """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: list[Any]) -> None:
+    def write(self, pieces: Sequence[Piece]) -> None:
         """Write *pieces* into the destination, all or none of them."""
         ...
 
@@ -322,14 +337,16 @@ class Database(Protocol):
         ...
 
     def key_expressions(
-        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+        self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
         """
-        Give what to order and compare the rows of `(sql) q` by, for each column of *key*.
+        Give what to order and compare the rows of a query `q` by, for each column of *key*.
 
         That is the column, as `q."name"`, or the column under a binary collation wherever its own
-        can hold different texts equal. *sql* has been found fit to stand in FROM; it may be asked
-        for its columns, not for its rows.
+        can hold different texts equal.
+
+        Args:
+            types: by the name of a column, the driver's `type_code` in the cursor's description.
         """
         ...
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
+from rowferry.databases.postgresql_copy import CopyIn, table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
 from rowferry.databases.postgresql_values import (
     best_in_binary,
@@ -200,13 +201,12 @@ class PostgreSQL:
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
-        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+        self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
-        types = self._types_of_columns(conn, sql_text.columns_of(sql), parameters)
         loose = self._loosely_compared_types(conn)
         return [
             f'q.{self.quote(column)}::text COLLATE "C"'
-            if types.get(column) in loose
+            if types[column] in loose
             else f"q.{self.quote(column)}"
             for column in key
         ]
@@ -220,13 +220,6 @@ class PostgreSQL:
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
-
-    def _types_of_columns(
-        self, conn: Connection, query: str, parameters: Parameters
-    ) -> dict[str, int]:
-        with conn.cursor() as cursor:
-            cursor.execute(query, parameters or None)
-            return {column[0]: column[1] for column in cursor.description}
 
     def _loosely_compared_types(self, conn: Connection) -> set[int]:
         """Give the types under which texts that differ may be equal in this database."""
@@ -283,6 +276,11 @@ class Psycopg(PostgreSQL):
 
     def interrupt(self, conn: Connection) -> None:
         getattr(conn, "cancel_safe", conn.cancel)()
+
+    def table_copy(
+        self, source: Connection, table: str, dest: Connection, target: str
+    ) -> TableCopy | None:
+        return table_to_table(source, table, dest, target)
 
     def writer(self, conn: Connection, sql: str) -> Writer:
         return _Writer(conn, sql)
@@ -420,22 +418,30 @@ def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
 
 
 class _Writer:
-    """executemany in libpq's pipeline mode."""
+    """COPY where that stores the same, else executemany in libpq's pipeline mode."""
 
     def __init__(self, conn: Connection, sql: str) -> None:
         self._conn = conn
         self._sql = sql
+        insert = sql_text.plain_insert(sql, "pyformat")
+        self._copy_in = CopyIn(conn, insert) if insert else None
+        self._copied = False
 
     def write(self, rows: list[Any]) -> None:
+        self._copied = True
+        if self._copy_in is None or not self._copy_in.write(rows):
+            self._copied = False
+            self._insert(rows)
+
+    def culprit(self, error: BaseException) -> int | None:
+        return self._copy_in.culprit(error) if self._copied and self._copy_in else None
+
+    def _insert(self, rows: list[Any]) -> None:
         with self._conn.cursor() as cursor:
             for kind, dumper in json_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
                 cursor.executemany(self._sql, rows)
-
-    def culprit(self, error: BaseException) -> int | None:
-        del error
-        return None
 
 
 @contextmanager

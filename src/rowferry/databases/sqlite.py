@@ -172,9 +172,9 @@ class SQLite:
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
-        self, conn: sqlite3.Connection, sql: str, parameters: Parameters, key: Sequence[str]
+        self, conn: sqlite3.Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
-        del conn, sql, parameters
+        del conn, types
         # Numbers have no collation, and an index under BINARY, the usual one, serves all the same.
         return [f"q.{self.quote(column)} COLLATE BINARY" for column in key]
 

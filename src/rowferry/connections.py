@@ -1,0 +1,50 @@
+"""Connections of the user's, and those of our own for a DbParams or a URL."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rowferry.databases import recognise
+from rowferry.db_params import check_address, connect
+
+if TYPE_CHECKING:
+    from rowferry.databases.contract import Connection
+
+
+def is_address(conn: Any) -> bool:
+    """Tell whether *conn* says where to connect to, rather than being a connection."""
+    return isinstance(conn, str | Mapping)
+
+
+def check(conn: Any) -> None:
+    """
+    Accept what a connection can be had of; connects to nothing.
+
+    Raises:
+        ConfigError: it is neither a connection, nor a DbParams or URL of a database known here.
+    """
+    if is_address(conn):
+        check_address(conn)
+    else:
+        recognise(conn)
+
+
+@contextlib.contextmanager
+def opened(conn: Any) -> Iterator[Connection]:
+    """
+    Give *conn*; where it is a DbParams or a URL, a connection that is closed after the block.
+
+    Raises:
+        ConnectError: the database cannot be reached or refuses the login.
+        ConfigError: as `check`.
+    """
+    if not is_address(conn):
+        yield conn
+        return
+    own = connect(conn)
+    try:
+        yield own
+    finally:
+        own.close()

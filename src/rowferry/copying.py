@@ -1,0 +1,141 @@
+"""Rows of one database into another: by a query and a statement, or whole tables."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rowferry import connections
+from rowferry import sql as sql_text
+from rowferry.creation import create_for_table
+from rowferry.extract import chunks_of, read_chunks
+from rowferry.insert import Into, OnConflict, check_on_conflict, lists
+from rowferry.keyset import columns_of_key
+from rowferry.reader import CHUNK_SIZE, Query, Reader, check_chunk_size
+from rowferry.records import FailedRow
+from rowferry.row_factories import (
+    DICTS,
+    FACTORIES,
+    RowFactory,
+    RowT,
+    Transform,
+    column_names,
+    tuple_row_factory,
+)
+from rowferry.whole_table import copy_whole_table
+from rowferry.writing import How, OnError, Writing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rowferry.databases.contract import Connection, Parameters
+
+
+def copy_rows(
+    select_query: str,
+    source_conn: Connection,
+    insert_query: str,
+    dest_conn: Connection,
+    parameters: Parameters = (),
+    row_factory: RowFactory[RowT] = DICTS,
+    transform: Transform[RowT, Any] | None = None,
+    on_error: OnError | None = None,
+    commit_chunks: bool = True,
+    chunk_size: int = CHUNK_SIZE,
+    *,
+    key: str | Sequence[str] | None = None,
+) -> tuple[int, int]:
+    """
+    Execute *insert_query* once for each row of *select_query*.
+
+    Args:
+        source_conn, dest_conn: connections, `DbParams` or URLs.
+        parameters: of *select_query*.
+        transform: takes the chunks as they were fetched.
+        key: of the rows of *select_query*, as in `iter_chunks`.
+
+    The other arguments, what is given and what is raised are those of `executemany`.
+
+    Raises:
+        SourceError: the source refused the query or failed.
+    """
+    check_chunk_size(chunk_size)
+    query = Query(select_query, source_conn, parameters, row_factory, columns_of_key(key))
+    how = How(on_error, commit_chunks, chunk_size)
+    reader = Reader(query, raw_json=transform is None and row_factory in FACTORIES)
+    with connections.opened(dest_conn) as dest:
+        writing = Writing(insert_query, dest, how)
+        with closing(read_chunks(reader, transform, chunk_size)) as chunks:
+            return writing.write(lists(chunks))
+
+
+def copy_table_rows(
+    table: str,
+    source_conn: Connection,
+    dest_conn: Connection,
+    target: str | None = None,
+    row_factory: RowFactory[RowT] = DICTS,
+    transform: Transform[RowT, Any] | None = None,
+    on_error: OnError | None = None,
+    commit_chunks: bool = True,
+    chunk_size: int = CHUNK_SIZE,
+    *,
+    create: bool = False,
+    on_conflict: OnConflict = "error",
+    key: str | Sequence[str] | None = None,
+) -> tuple[int, int]:
+    """
+    Insert all rows of *table* into the table *target* of the destination (None: the same name).
+
+    Args:
+        create: make *target* first where there is none, as `generate_create_table_sql` shows, with
+            *key* for its primary key.
+        on_conflict: as in `load`.
+        key: the column or columns that tell every row of *table* from the others; the rows are read
+            in their order, as in `iter_chunks`.
+
+    The other arguments, what is given and what is raised are those of `copy_rows` and `load`.
+    """
+    check_chunk_size(chunk_size)
+    columns = columns_of_key(key)
+    check_on_conflict(on_conflict, columns)
+    query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
+    how = How(on_error, commit_chunks, chunk_size)
+    target = target or table
+    with connections.opened(dest_conn) as dest:
+        into = Into(target, dest, how, on_conflict, columns)
+        if create:
+            into = replace(into, before=create_for_table(table, source_conn, dest, target, columns))
+        query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
+        if transform is not None or row_factory not in FACTORIES:
+            return _insert_shaped(query, into, transform)
+        if on_error is not None or on_conflict != "error" or columns:
+            return _insert_as_read(query, into)
+        with connections.opened(source_conn) as source:
+            copied = copy_whole_table(table, source, into)
+            return copied or _insert_as_read(replace(query, conn=source), into)
+
+
+def _insert_shaped(
+    query: Query, into: Into, transform: Transform[Any, Any] | None
+) -> tuple[int, int]:
+    """Insert what the row factory and the transform make of the rows."""
+    with closing(chunks_of(query, transform, into.how.chunk_size)) as chunks:
+        return into.insert(lists(chunks))
+
+
+def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
+    """Insert the rows as tuples; those that fail become what the row factory makes."""
+    reader = Reader(replace(query, row_factory=tuple_row_factory), raw_json=True)
+    on_error = into.how.on_error
+
+    def give_back(failed: list[FailedRow]) -> None:
+        make = query.row_factory(reader)
+        if on_error is not None:
+            on_error([FailedRow(make(row), error) for row, error in failed])
+
+    if on_error is not None:
+        into = replace(into, how=replace(into.how, on_error=give_back))
+    with closing(read_chunks(reader, None, into.how.chunk_size)) as chunks:
+        return into.insert(lists(chunks), lambda _: column_names(reader))

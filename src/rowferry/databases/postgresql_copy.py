@@ -1,0 +1,270 @@
+"""COPY in place of INSERT where that stores the same, and COPY from table to table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from operator import itemgetter, length_hint
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rowferry.databases.contract import Piece
+from rowferry.databases.postgresql_copy_plan import Plan, Target, plan
+from rowferry.databases.postgresql_values import json_dumpers
+from rowferry.sql import double_quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from rowferry.databases.contract import Connection
+    from rowferry.sql import PlainInsert
+
+_FEW = 40
+"""Rows that an INSERT each has stored before COPY has begun."""
+
+_SINCE = 120_000  # the server_version whose catalogue is asked here
+
+_TABLE = """
+SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, t.typtype = 'd',
+       a.attgenerated <> '' OR a.attidentity = 'a', format_type(a.atttypid, NULL),
+       t.typsend <> 0 AND t.typreceive <> 0
+       AND (t.oid < 16384 OR t.typtype IN ('b', 'e') AND t.typcategory <> 'A')
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
+  AND NOT c.relhasrules AND NOT c.relrowsecurity
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
+                  WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 5 = 4)
+ORDER BY a.attnum
+"""
+"""
+Tables into which COPY does what INSERT does: no view, no rules, no row-level security, no trigger
+that fires once a statement (tgtype: 4 is INSERT, 1 is FOR EACH ROW). Of types, those whose binary
+form another database reads too: it holds no number (oid) of a type that each database has its own.
+"""
+
+_LINE = re.compile(r"^COPY .+?, \D+? (\d+)", re.MULTILINE)
+"""`COPY t, line 3, column b: "x"`, in the server's language; what a trigger adds comes before."""
+
+
+class TableColumn(NamedTuple):
+    """
+    A column of a table that COPY may fill.
+
+    Attributes:
+        fixed: GENERATED ALWAYS, which refuses an INSERT's value but not always COPY's.
+        declared: its type without sizes.
+        is_portable: its binary form means the same to another server.
+    """
+
+    name: str
+    target: Target
+    fixed: bool
+    declared: str
+    is_portable: bool
+
+
+def columns_to_copy(conn: Connection, table: str) -> list[TableColumn]:
+    """Give the columns of *table*, as it stands in a statement; none where COPY is no INSERT."""
+    from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
+
+    if conn.info.server_version < _SINCE:
+        return []
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_TABLE, (table,))
+        return [
+            TableColumn(name, Target(oid, is_domain), *more)
+            for name, oid, is_domain, *more in cursor.fetchall()
+        ]
+
+
+class CopyIn:
+    """
+    COPY for the chunks of one plain INSERT.
+
+    Args:
+        insert: the statement; its table is looked up once, with the first chunk that is worth it.
+    """
+
+    def __init__(self, conn: Connection, insert: PlainInsert) -> None:
+        self._conn = conn
+        self._insert = insert
+        self._columns: list[TableColumn] | None = None
+        self._usual: dict[type, bool] = {}
+        self._remaining: Iterator[Any] = iter(())
+        self._count = 0
+
+    def write(self, rows: list[Any]) -> bool:
+        """Copy *rows*, or tell that INSERT has to do it; raise what the driver raises."""
+        chosen = self._plan(rows) if len(rows) >= _FEW else None
+        if chosen is None:
+            return False
+        self._copy(chosen)
+        return True
+
+    def culprit(self, error: BaseException) -> int | None:
+        """Give the position of the row that the server or psycopg stopped at, if either told."""
+        result = getattr(error, "pgresult", None)
+        if result is None:  # psycopg could not write it: it is the row that was taken last
+            return self._count - length_hint(self._remaining) - 1
+        context = getattr(getattr(error, "diag", None), "context", None)
+        line = _LINE.search(context or "")
+        return int(line[1]) - 1 if line else None
+
+    def _plan(self, rows: list[Any]) -> Plan | None:
+        tuples = _tuples(rows, self._insert)
+        if tuples is None:
+            return None
+        if self._columns is None:
+            self._columns = _filled(columns_to_copy(self._conn, self._insert.table), self._insert)
+        if not self._columns:
+            return None
+        return plan(tuples, [column.target for column in self._columns], self._is_usual)
+
+    def _copy(self, chosen: Plan) -> None:
+        columns = self._columns or []
+        into = f"{self._insert.table} ({_names(columns)})"
+        how = " (FORMAT BINARY)" if chosen.binary else ""
+        self._count, self._remaining = len(chosen.rows), iter(chosen.rows)
+        with self._conn.cursor() as cursor:
+            for kind, dumper in json_dumpers(self._conn):
+                cursor.adapters.register_dumper(kind, dumper)
+            with cursor.copy(f"COPY {into} FROM STDIN{how}") as copy:
+                if chosen.binary:
+                    copy.set_types([column.target.oid for column in columns])
+                write_row = copy.write_row
+                for row in self._remaining:
+                    write_row(row)
+
+    def _is_usual(self, kind: type) -> bool:
+        """Tell whether psycopg, not the user, says how values of *kind* are written."""
+        known = self._usual.get(kind)
+        if known is None:
+            known = self._usual[kind] = _dumper_is_psycopgs(self._conn, kind)
+        return known
+
+
+def _dumper_is_psycopgs(conn: Connection, kind: type) -> bool:
+    from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
+    from psycopg.adapt import PyFormat  # noqa: PLC0415
+
+    try:
+        dumper = conn.adapters.get_dumper(kind, PyFormat.TEXT)
+    except ProgrammingError:
+        return any(kind is ours for ours, _ in json_dumpers(conn))
+    package: str = dumper.__module__.partition(".")[0]
+    return package in {"psycopg", "psycopg_binary", "psycopg_c"}
+
+
+def _filled(columns: list[TableColumn], insert: PlainInsert) -> list[TableColumn]:
+    """Give the columns that *insert* fills, in its order; none where COPY may not fill one."""
+    known = {column.name: column for column in columns}
+    filled = columns[: insert.width]
+    if insert.columns is not None:
+        filled = [known[name] for name in map(_meant, insert.columns) if name in known]
+    complete = len(filled) == insert.width and not any(column.fixed for column in filled)
+    return filled if complete else []
+
+
+def _meant(identifier: str) -> str:
+    """Give the name that *identifier* means: without quotes it is in small letters."""
+    if identifier.startswith('"'):
+        return identifier[1:-1].replace('""', '"')
+    return identifier.lower() if identifier.isascii() else identifier
+
+
+def _names(columns: Sequence[TableColumn]) -> str:
+    return ", ".join(double_quoted(column.name) for column in columns)
+
+
+def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | None:
+    """Give the values of *rows* in the order of the placeholders; None where they do not fit."""
+    if insert.names is None:
+        fits = all(isinstance(row, tuple | list) and len(row) == insert.width for row in rows)
+        return rows if fits else None
+    if not all(isinstance(row, Mapping) for row in rows):
+        return None
+    try:
+        if insert.width == 1:
+            return [(row[insert.names[0]],) for row in rows]
+        return list(map(itemgetter(*insert.names), rows))
+    except KeyError:
+        return None
+
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+_HEADER = _SIGNATURE + bytes(8)
+_TRAILER = b"\xff\xff"
+"""Of binary COPY. Source: https://www.postgresql.org/docs/current/sql-copy.html"""
+
+
+class TableToTable:
+    """
+    COPY out of a table and into another, row by row as the server cuts them, unread.
+
+    Args:
+        source, table: where from.
+        dest, target: where to.
+        columns: of both.
+    """
+
+    def __init__(
+        self,
+        source: Connection,
+        table: str,
+        dest: Connection,
+        target: str,
+        columns: Sequence[TableColumn],
+    ) -> None:
+        self._dest = dest
+        names = _names(columns)
+        self._into = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)"
+        out = f"COPY (SELECT {names} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - names are quoted
+        self._rows = _rows(source, out)
+
+    def read(self, count: int) -> Piece:
+        """Give the binary form of the next rows."""
+        rows = list(islice(self._rows, count))
+        return Piece(len(rows), b"".join(rows))
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        """Write them, all or none."""
+        with self._dest.cursor() as cursor, cursor.copy(self._into) as copy:
+            copy.write(_HEADER)
+            for piece in pieces:
+                copy.write(piece.data)
+
+    def close(self) -> None:
+        """End the reading; the server gives it up."""
+        self._rows.close()
+
+
+def _rows(source: Connection, query: str) -> Generator[Any]:
+    """Give the rows of a binary COPY, which the server sends one at a time, without its frame."""
+    with source.cursor() as cursor, cursor.copy(query) as copy:
+        first = bytes(copy.read())[len(_HEADER) :]
+        if first not in {b"", _TRAILER}:
+            yield first
+        for row in copy:
+            if len(row) > len(_TRAILER):
+                yield row
+
+
+def table_to_table(
+    source: Connection, table: str, dest: Connection, target: str
+) -> TableToTable | None:
+    """Give the copying of one table to the other, where it stores what INSERT would."""
+    if source is dest or source.info.encoding != dest.info.encoding:
+        return None
+    columns = columns_to_copy(source, table)
+    there = {column.name: column for column in columns_to_copy(dest, target)}
+    same = all(
+        column.is_portable
+        and column.name in there
+        and there[column.name].declared == column.declared
+        and there[column.name].is_portable
+        and not there[column.name].fixed
+        for column in columns
+    )
+    return TableToTable(source, table, dest, target, columns) if columns and same else None

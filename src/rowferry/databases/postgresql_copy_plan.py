@@ -1,0 +1,158 @@
+"""
+Whether COPY stores the same as INSERT would, decided for a chunk by the types of its values.
+
+INSERT gives a value its PostgreSQL type first and casts that to the column's; COPY has the column's
+type read the value's text, or its bytes. Pairs of types for which these are known to come to the
+same are listed here; everything else goes by INSERT.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from rowferry.records import RawJSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BOOL, BYTEA, INT8, INT2, INT4, TEXT = 16, 17, 20, 21, 23, 25
+JSON, FLOAT4, FLOAT8, BPCHAR, VARCHAR = 114, 700, 701, 1042, 1043
+DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL = 1082, 1083, 1114, 1184, 1186
+NUMERIC, UUID_, JSONB = 1700, 2950, 3802
+
+
+class Target(NamedTuple):
+    """
+    A column to copy into.
+
+    Attributes:
+        oid: of its type; of the type below it where it is a domain.
+        is_domain: binary COPY is left alone then.
+    """
+
+    oid: int
+    is_domain: bool
+
+
+class Plan(NamedTuple):
+    """
+    How to copy a chunk.
+
+    Attributes:
+        binary: else as text.
+        rows: of values that mean the same either way.
+    """
+
+    binary: bool
+    rows: Sequence[Sequence[Any]]
+
+
+_EXACT: dict[int, type] = {
+    BOOL: bool,
+    BYTEA: bytes,
+    INT2: int,
+    INT4: int,
+    INT8: int,
+    TEXT: str,
+    VARCHAR: str,
+    FLOAT4: float,
+    FLOAT8: float,
+    DATE: dt.date,
+    TIME: dt.time,
+    TIMESTAMP: dt.datetime,
+    TIMESTAMPTZ: dt.datetime,
+    NUMERIC: Decimal,
+    UUID_: UUID,
+}
+"""The Python type whose binary form is the column's own."""
+
+_RANGES = {INT2: 2**15, INT4: 2**31, INT8: 2**63}
+"""psycopg packs an integer into the bytes of its column without a look at its size."""
+
+_SAME_AS_TEXT: dict[int, frozenset[type]] = {
+    BOOL: frozenset({bool}),
+    BYTEA: frozenset({bytes}),
+    INT2: frozenset({int}),
+    INT4: frozenset({int}),
+    INT8: frozenset({int}),
+    TEXT: frozenset({int}),
+    VARCHAR: frozenset({int}),
+    FLOAT4: frozenset({int, float}),
+    FLOAT8: frozenset({int, float, Decimal}),
+    DATE: frozenset({dt.date}),
+    TIME: frozenset({dt.time}),
+    TIMESTAMP: frozenset({dt.date, dt.datetime}),
+    TIMESTAMPTZ: frozenset({dt.date, dt.datetime}),
+    INTERVAL: frozenset({dt.timedelta}),
+    NUMERIC: frozenset({int, float, Decimal}),
+    UUID_: frozenset({UUID}),
+    JSON: frozenset({dict, RawJSON}),
+    JSONB: frozenset({dict, RawJSON}),
+}
+"""Types whose text the column reads as their cast would give it; str is read so by any column."""
+
+
+def plan(
+    rows: Sequence[Sequence[Any]], targets: Sequence[Target], is_usual: Callable[[type], bool]
+) -> Plan | None:
+    """
+    Say how to copy *rows*; None where COPY might store something else than INSERT.
+
+    Args:
+        rows: of as many values as there are targets.
+        is_usual: whether the driver writes values of a type as it does by default.
+    """
+    columns = list(zip(*rows, strict=True))
+    kinds = [set(map(type, column)) - {NoneType} for column in columns]
+    if not all(map(is_usual, set().union(*kinds))):
+        return None
+    cells = list(zip(columns, kinds, targets, strict=True))
+    if all(_is_exact(*cell) for cell in cells):
+        return Plan(binary=True, rows=rows)
+    if not all(_is_same_as_text(*cell) for cell in cells):
+        return None
+    if not any(_has_floats_for_numeric(kind, target) for _, kind, target in cells):
+        return Plan(binary=False, rows=rows)
+    columns = [
+        _as_numeric(column) if _has_floats_for_numeric(kind, target) else column
+        for column, kind, target in cells
+    ]
+    return Plan(binary=False, rows=list(zip(*columns, strict=True)))
+
+
+def _is_exact(column: Sequence[Any], kinds: set[type], target: Target) -> bool:
+    oid = target.oid
+    if target.is_domain or oid not in _EXACT or not kinds <= {_EXACT[oid]}:
+        return False
+    if oid in _RANGES and kinds:
+        values: list[int] = [value for value in column if value is not None]
+        return -_RANGES[oid] <= min(values) and max(values) < _RANGES[oid]
+    if oid in {TIMESTAMP, TIMESTAMPTZ, TIME}:
+        return _awareness(column) <= {oid == TIMESTAMPTZ}
+    return True
+
+
+def _is_same_as_text(column: Sequence[Any], kinds: set[type], target: Target) -> bool:
+    if not kinds - {str} <= _SAME_AS_TEXT.get(target.oid, frozenset()):
+        return False
+    # A timestamp's text ignores an offset, where a cast would go by it.
+    return target.oid not in {TIMESTAMP, TIME} or True not in _awareness(column)
+
+
+def _awareness(column: Sequence[Any]) -> set[bool]:
+    """Tell which of the times in *column* have a zone: some, none, or both."""
+    kinds = (dt.datetime, dt.time)
+    return {value.tzinfo is not None for value in column if isinstance(value, kinds)}
+
+
+def _has_floats_for_numeric(kinds: set[type], target: Target) -> bool:
+    return target.oid == NUMERIC and float in kinds
+
+
+def _as_numeric(column: Sequence[Any]) -> tuple[Any, ...]:
+    # PostgreSQL's cast of a float to numeric takes 15 digits (DBL_DIG), its text has up to 17.
+    return tuple(f"{value:.15g}" if type(value) is float else value for value in column)

@@ -1,0 +1,154 @@
+"""
+Keyset reading: rows in the order of a key, and those after one.
+
+The database compares, never Python: their orders differ. A key is unique and never NULL, which is
+checked on the rows as they come, since a row that breaks this would be lost on going on.
+"""
+
+from __future__ import annotations
+
+from operator import eq, itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rowferry import sql as sql_text
+from rowferry.exceptions import ConfigError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from rowferry.records import Key
+
+Columns = tuple[str, ...]
+
+
+def columns_of_key(key: Any) -> Columns:
+    """
+    Give the names of the key's columns; none for None.
+
+    Raises:
+        ConfigError: it is neither a column name nor several.
+    """
+    if key is None:
+        return ()
+    columns = (key,) if isinstance(key, str) else tuple(key)
+    if not columns or not all(isinstance(column, str) and column for column in columns):
+        raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")
+    return columns
+
+
+def check_columns(key: Columns, names: Sequence[str]) -> None:
+    """
+    Accept a key whose columns are all among *names*.
+
+    Raises:
+        ConfigError: one is not; the message says which there are.
+    """
+    if not set(key) <= set(names):
+        raise ConfigError(f"no key column {', '.join(key)} in a row; there are: {', '.join(names)}")
+
+
+def as_table(query: str) -> str:
+    """
+    Give *query* as it can stand in FROM (…).
+
+    Raises:
+        ConfigError: it is more than one statement, or none that only reads.
+    """
+    query = query.strip().removesuffix(";")
+    if not sql_text.can_declare(query):
+        raise ConfigError(
+            "key= reads a query in the order of the key, and for that puts it into FROM (…), where "
+            f"one SELECT, WITH or VALUES that changes nothing can stand, but not\n{query}"
+        )
+    return query
+
+
+def ordered(query: str, expressions: Sequence[str]) -> str:
+    """Give the query of all rows of *query*, in the order of *expressions* on `q`."""
+    return f"SELECT * FROM (\n{query}\n) q ORDER BY {', '.join(expressions)}"  # noqa: S608 - the query is the user's
+
+
+class After(NamedTuple):
+    """
+    A condition on `q` that rows after a key meet.
+
+    Attributes:
+        columns: for each of its placeholders, in order, which column of the key fills it.
+    """
+
+    text: str
+    columns: tuple[int, ...]
+
+
+def after(expressions: Sequence[str], placeholder: Callable[[int], str]) -> After:
+    """
+    Give the condition that a row comes after a key, spelled with AND and OR.
+
+    (a, b) > (1, 2) would say the same, but not every database takes it, nor uses an index for it.
+    """
+    used: list[int] = []
+
+    def compare(column: int, how: str) -> str:
+        used.append(column)
+        return f"{expressions[column]} {how} {placeholder(column)}"
+
+    least = [compare(0, ">=")] if len(expressions) > 1 else []
+    later = [
+        " AND ".join([*(compare(same, "=") for same in range(last)), compare(last, ">")])
+        for last in range(len(expressions))
+    ]
+    return After(" AND ".join([*least, f"({' OR '.join(later)})"]), tuple(used))
+
+
+def ordered_after(query: str, expressions: Sequence[str], condition: After) -> str:
+    """Give the query of the rows of *query* that meet *condition*, ordered as by `ordered`."""
+    order = ", ".join(expressions)
+    return f"SELECT * FROM (\n{query}\n) q WHERE {condition.text} ORDER BY {order}"  # noqa: S608 - as above
+
+
+class KeyCheck:
+    """
+    Looks at the keys of rows as they come, and knows the last one.
+
+    Args:
+        key: the names of its columns.
+        names: of all columns, in the order of the rows' cells.
+    """
+
+    def __init__(self, key: Columns, names: Sequence[str]) -> None:
+        positions = [names.index(column) for column in key]
+        self._key = key
+        self._seen = 0
+        self._of: Callable[[tuple[Any, ...]], Any] = itemgetter(*positions)
+        self.last: Key | None = None
+
+    def accept(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """
+        Accept the next *rows*, in order.
+
+        Raises:
+            SourceError: a key is NULL, or the same as the one before.
+        """
+        if not rows:
+            return
+        values = list(map(self._of, rows))
+        keys: list[Key] = values if len(self._key) > 1 else [(value,) for value in values]
+        before = [self.last, *keys[:-1]]
+        if any(map(eq, keys, before)) or any(None in key for key in keys):
+            self._complain(keys, before)
+        self._seen += len(rows)
+        self.last = keys[-1]
+
+    def _complain(self, keys: list[Key], before: list[Key | None]) -> None:
+        for number, (key, previous) in enumerate(zip(keys, before, strict=True), self._seen + 1):
+            if None in key:
+                raise SourceError(f"row {number:,} has NULL in its key: {self._words(key)}")
+            if key == previous:
+                raise SourceError(
+                    f"rows {number - 1:,} and {number:,} have the same key, {self._words(key)}: "
+                    "name the columns that tell every row from the others"
+                )
+
+    def _words(self, key: Key) -> str:
+        pairs: Mapping[str, Any] = dict(zip(self._key, key, strict=True))
+        return ", ".join(f"{name} = {value!r}" for name, value in pairs.items())

@@ -1,0 +1,143 @@
+"""Whole tables from one database to another of its kind, without a look at their rows."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rowferry import abort, transactions
+from rowferry.databases import recognise
+from rowferry.exceptions import SourceError
+from rowferry.logs import logger
+from rowferry.sql import error_text, select_all
+from rowferry.writing import refusals, roll_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rowferry.databases.contract import Connection, Database, Piece, TableCopy
+    from rowferry.insert import Into
+
+_PART = 8 * 2**20
+"""Bytes that are written and committed at once: over a slow link each commit is a wait."""
+
+
+def copy_whole_table(table: str, source_conn: Connection, into: Into) -> tuple[int, int] | None:
+    """
+    Copy *table* as its database cuts it into pieces; give the rows processed and failed, as `load`.
+
+    Returns:
+        None where rows have to be read and inserted instead; nothing has been done then.
+
+    Raises:
+        SourceError: the source failed.
+        InsertError: the destination refused a row; the chunks before the one it is in are kept,
+            unless all is committed at once.
+        AbortError: `abort_etlhelper_threads` was called meanwhile.
+    """
+    origin, source = recognise(source_conn)
+    database, dest = recognise(into.conn)
+    usable = not origin.is_closed(source) and not database.is_closed(dest) and source is not dest
+    if type(origin) is not type(database) or not usable:
+        return None
+    with transactions.own(database, dest) as outermost:
+        if not outermost:
+            return None
+        transactions.make_way(source)
+        transactions.make_way(dest)
+        return _WholeTable(table, origin, source, into, database, dest).copy()
+
+
+@dataclass(slots=True)
+class _WholeTable:
+    """A table, where it is, and where it goes."""
+
+    table: str
+    origin: Database
+    source: Connection
+    into: Into
+    database: Database
+    dest: Connection
+    processed: int = 0
+
+    def copy(self) -> tuple[int, int] | None:
+        """Copy it and end both transactions, as `copy_whole_table` says."""
+        began = not self.origin.in_transaction(self.source)
+        try:
+            copying = self._begin()
+            if copying is None:
+                if began:
+                    transactions.rollback(self.origin, self.source)
+                roll_back(self.database, self.dest)
+                return None
+            with closing(copying):
+                self._write_all(copying)
+            transactions.commit(self.origin, self.source)
+        except BaseException:
+            transactions.rollback(self.origin, self.source)
+            roll_back(self.database, self.dest)
+            raise
+        logger.info("%s rows processed in total", self.processed)
+        return self.processed, 0
+
+    def _begin(self) -> TableCopy | None:
+        self.database.begin(self.dest)
+        if self.into.before is not None:
+            with refusals(self.database, self.into.before):
+                self.database.execute(self.dest, self.into.before, ())
+        return self.origin.table_copy(self.source, self.table, self.dest, self.into.table)
+
+    def _write_all(self, copying: TableCopy) -> None:
+        job = abort.begin()
+        size = self.into.how.chunk_size
+        logger.info("Fetching rows (chunk_size=%s)", size)
+        logger.info("Executing many (chunk_size=%s)", size)
+        for part in self._parts(copying):
+            job.check()
+            self._write_part(copying, part)
+            logger.info("%s rows processed (0 failed)", self.processed)
+        with self._refusals():
+            self.database.commit(self.dest)
+
+    def _parts(self, copying: TableCopy) -> Iterator[list[Piece]]:
+        """Give some chunks at a time."""
+        part: list[Piece] = []
+        held = 0
+        while (chunk := self._read(copying)).rows:
+            part.append(chunk)
+            held += len(chunk.data)
+            if held >= _PART:
+                yield part
+                part, held = [], 0
+        if part:
+            yield part
+
+    def _read(self, copying: TableCopy) -> Piece:
+        try:
+            return copying.read(self.into.how.chunk_size)
+        except Exception as error:
+            query, style = select_all(self.table), self.origin.paramstyle
+            advice = self.origin.advice(error)
+            raise SourceError(error_text(query, style, error, advice)) from error
+
+    def _write_part(self, copying: TableCopy, part: list[Piece]) -> None:
+        """Write some chunks at once; where they are refused, those before the bad one."""
+        try:
+            self._write(copying, part)
+        except Exception:
+            if not self.into.how.commit_chunks or self.database.is_closed(self.dest):
+                raise
+            roll_back(self.database, self.dest)
+            for chunk in part:
+                self._write(copying, [chunk])
+
+    def _write(self, copying: TableCopy, part: list[Piece]) -> None:
+        with self._refusals():
+            copying.write(part)
+            if self.into.how.commit_chunks:
+                self.database.commit(self.dest)
+        self.processed += sum(chunk.rows for chunk in part)
+
+    def _refusals(self) -> Any:
+        return refusals(self.database, f"INSERT INTO {self.into.table}")
