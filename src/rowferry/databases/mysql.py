@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from rowferry.databases.mysql_insert import EachRow, ManyRows, template
 from rowferry.databases.mysql_literals import Literals, as_json, fixed_zone
 from rowferry.databases.mysql_rows import Rows
 from rowferry.databases.mysql_types import column_type, declaration
+from rowferry.databases.mysql_values import TEXTS
 from rowferry.exceptions import BadIdentifierError
 
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ _LONGEST_NAME = 64  # characters
 _LAST_OF_NAMES = "\uffff"  # identifiers are kept in three bytes a character
 
 _NOTHING_SINCE = 0
-
-_HAS_0900_BIN = (8, 0, 17)
 
 _SPACES = tuple(" \t\n\v\f\r")
 
@@ -104,10 +102,6 @@ class Driver(Protocol):
         self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
     ) -> tuple[Any, Mapping[str, type] | None, Callable[[], bool]]:
         """Give a cursor that holds no rows, their kinds, and what tells if it was disturbed."""
-        ...
-
-    def text_columns(self, conn: Connection, query: bytes) -> set[str]:
-        """Give the names of the columns of *query* that are text."""
         ...
 
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
@@ -331,17 +325,15 @@ class MySQL:
         insert = sql_text.insert(table, columns, placeholders)
         new = [f"{column} = VALUES({column})" for column in columns if column not in key]
         # No INSERT IGNORE: that would take every error for a duplicate.
-        same = [f"{key[0]} = {table}.{key[0]}"]
+        same = [f"{key[0]} = {key[0]}"]
         return f"{insert} ON DUPLICATE KEY UPDATE {', '.join(new if update and new else same)}"
 
     def key_expressions(
-        self, conn: Connection, sql: str, parameters: Parameters, key: Sequence[str]
+        self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
-        query = self._statement(conn, sql_text.columns_of(sql), parameters)
-        texts = self._driver.text_columns(conn, query)
-        exact = _exactly_compared(conn.get_server_info())
-        columns = [(column in texts, f"q.{self.quote(column)}") for column in key]
-        return [exact.format(column) if text else column for text, column in columns]
+        charset = conn.character_set_name()
+        columns = [(types.get(column) in TEXTS, f"q.{self.quote(column)}") for column in key]
+        return [_exact(column, charset) if text else column for text, column in columns]
 
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
@@ -423,11 +415,11 @@ def _with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _exactly_compared(version: str) -> str:
-    """Give how a server of *version* compares texts so that only the same are equal."""
-    if "MariaDB" in version:
-        return "CONVERT({} USING utf8mb4) COLLATE utf8mb4_nopad_bin"
-    numbers = tuple(map(int, re.findall(r"\d+", version)[:3]))
-    if numbers >= _HAS_0900_BIN:
-        return "CONVERT({} USING utf8mb4) COLLATE utf8mb4_0900_bin"
-    return "CAST(CONVERT({} USING utf8mb4) AS BINARY)"
+def _exact(column: str, charset: str) -> str:
+    """
+    Give *column*, which is text or binary, as bytes: no two texts are equal then.
+
+    As the connection's *charset* has them, which is that of the text it is compared with.
+    """
+    text = f"CAST(CONVERT({column} USING {charset}) AS BINARY)"
+    return f"CASE CHARSET({column}) WHEN 'binary' THEN {column} ELSE {text} END"

@@ -93,12 +93,6 @@ class MySQLdb:
             kinds = kinds_of(_columns(cursor), tolerant=tolerant, raw_json=raw_json)
         return cursor, kinds, lambda: False  # it refuses other statements itself
 
-    def text_columns(self, conn: Connection, query: bytes) -> set[str]:
-        cursor, _, _ = self.stream(conn, query, tolerant=False, raw_json=False)
-        names = {name for name, _, text in _columns(cursor) if text is str}
-        cursor.close()
-        return names
-
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
         quote, encoding = conn.string_literal, conn.encoding
         return lambda text: quote(text.encode(encoding))

@@ -94,12 +94,6 @@ class PyMySQL:
             lambda: conn._result is not result or not result.unbuffered_active,  # noqa: SLF001
         )
 
-    def text_columns(self, conn: Connection, query: bytes) -> set[str]:
-        cursor, _, _ = self.stream(conn, query, tolerant=False, raw_json=False)
-        fields = cursor._result.fields  # noqa: SLF001
-        cursor.close()
-        return {field.name for field in fields if _text(field) is str}
-
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
         escape, encoding = conn.escape, conn.encoding
         return lambda text: escape(text).encode(encoding)
