@@ -86,7 +86,7 @@ def _with_driver(found: list[Database], driver: str | None) -> Database:
     if driver is None:
         return found[0]
     for database in found:
-        if database.driver == driver:
+        if database.driver.lower() == driver.lower():  # as the scheme of a URL comes
             return database
     drivers = ", ".join(database.driver for database in found)
     raise DriverError(f"{found[0].dbtype} has no driver {driver!r}; there are: {drivers}")

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, unquote
 from rowferry import sql as sql_text
 from rowferry.databases.mysql_insert import EachRow, ManyRows, template
 from rowferry.databases.mysql_literals import Literals, as_json, fixed_zone
-from rowferry.databases.mysql_rows import Rows
+from rowferry.databases.mysql_rows import Rows, Stream
 from rowferry.databases.mysql_types import column_type, declaration
 from rowferry.databases.mysql_values import TEXTS
 from rowferry.exceptions import BadIdentifierError
@@ -100,8 +100,8 @@ class Driver(Protocol):
 
     def stream(
         self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> tuple[Any, Mapping[str, type] | None, Callable[[], bool]]:
-        """Give a cursor that holds no rows, their kinds, and what tells if it was disturbed."""
+    ) -> Stream:
+        """Execute *statement*, and hold none of its rows."""
         ...
 
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
@@ -174,9 +174,12 @@ class MySQL:
         }
 
     def connection_string(self, params: Mapping[str, Any], password: str | None) -> str:
-        return self.sqlalchemy_url(params, password).replace("+pymysql", "", 1)
+        return self._url("mysql", params, password)  # which rowferry.connect takes
 
     def sqlalchemy_url(self, params: Mapping[str, Any], password: str | None) -> str:
+        return self._url(f"mysql+{self.driver.lower()}", params, password)
+
+    def _url(self, scheme: str, params: Mapping[str, Any], password: str | None) -> str:
         in_url = partial(quote, safe="")
         login = in_url(str(params["user"]))
         if password is not None:
@@ -187,7 +190,7 @@ class MySQL:
         else:
             host = f"[{host}]" if ":" in host else in_url(host)
             where = f"{host}:{params['port']}/{dbname}?charset=utf8mb4"
-        return f"mysql+pymysql://{login}@{where}"
+        return f"{scheme}://{login}@{where}"
 
     def is_reachable(self, params: Mapping[str, Any], timeout: float) -> bool:
         host = str(params["host"])
@@ -276,14 +279,9 @@ class MySQL:
     ) -> OpenRows:
         statement = self._statement(conn, sql, parameters)
         self._counted.pop(conn, None)
-        cursor, kinds, disturbed = self._driver.stream(
-            conn, statement, tolerant=tolerant, raw_json=raw_json
-        )
         return Rows(
-            cursor,
+            self._driver.stream(conn, statement, tolerant=tolerant, raw_json=raw_json),
             writes=not sql_text.can_declare(sql),
-            kinds=kinds,
-            disturbed=disturbed,
             kill=partial(self._kill, conn),
             ended=partial(self._note_end, conn),
         )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
 import sys
 import weakref
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from rowferry.databases.mysql_rows import Stream
 from rowferry.databases.mysql_values import GEOMETRY, JSON, TEXTS, kinds_of, loaders, patient_text
 from rowferry.exceptions import DriverError
 
@@ -80,7 +81,7 @@ class MySQLdb:
 
     def stream(
         self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> tuple[Any, Mapping[str, type] | None, Callable[[], bool]]:
+    ) -> Stream:
         from MySQLdb.cursors import SSCursor  # noqa: PLC0415 - imported where used
 
         self._lines[conn] = conn.thread_id(), conn.fileno()
@@ -89,9 +90,14 @@ class MySQLdb:
         with _converting(conn, ours):
             cursor.execute(statement)
         kinds = None
-        if cursor.description is not None:
+        if cursor.description is not None and _is_plain(cursor, ours):
             kinds = kinds_of(_columns(cursor), tolerant=tolerant, raw_json=raw_json)
-        return cursor, kinds, lambda: False  # it refuses other statements itself
+
+        def forget() -> None:
+            with contextlib.suppress(conn.Error):  # the same once more
+                cursor.close()
+
+        return Stream(cursor, kinds, lambda: False, forget)  # it refuses other statements itself
 
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
         quote, encoding = conn.string_literal, conn.encoding
@@ -129,6 +135,19 @@ def _columns(cursor: Any) -> list[tuple[str, int, type | None]]:
     return [(column[0], column[1], _text(column[1], loader)) for column, loader in columns]
 
 
+def _is_plain(cursor: Any, ours: Mapping[int, Any]) -> bool:
+    """Tell whether all cells are made by loaders of ours or of the driver."""
+    from MySQLdb.converters import conversions  # noqa: PLC0415 - imported where used
+
+    for column, loader in zip(cursor.description, cursor._result.converter, strict=True):  # noqa: SLF001
+        own = ours.get(column[1])
+        if isinstance(own, tuple):
+            own = own[-1][1]  # of text that is not binary
+        if loader not in {str, bytes, own, conversions.get(column[1])}:
+            return False
+    return True
+
+
 def _text(code: int, loader: Loader | None) -> type | None:
     if code == GEOMETRY:
         return bytes
@@ -152,7 +171,7 @@ def _loaders(conn: Connection, *, tolerant: bool, raw_json: bool) -> dict[int, A
     }
 
 
-@contextmanager
+@contextlib.contextmanager
 def _converting(conn: Connection, loaders: Mapping[int, Any]) -> Iterator[None]:
     """Set the connection's loaders for one statement; its result keeps them."""
     before = dict(conn.converter)

@@ -6,6 +6,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rowferry.databases.mysql_rows import Stream
 from rowferry.databases.mysql_values import (
     DATES,
     GEOMETRY,
@@ -72,14 +73,14 @@ class PyMySQL:
 
     def stream(
         self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> tuple[Any, Mapping[str, type] | None, Callable[[], bool]]:
+    ) -> Stream:
         from pymysql.cursors import SSCursor  # noqa: PLC0415 - imported where used
 
         cursor = conn.cursor(SSCursor)
         cursor.execute(statement)
         result = cursor._result  # noqa: SLF001
         if cursor.description is None:
-            return cursor, None, lambda: False
+            return Stream(cursor, None, lambda: False, lambda: None)
         ours = loaders(tolerant=tolerant, raw_json=raw_json)
         result.converters = [
             _converter(field, encoding, loader, ours, tolerant=tolerant)
@@ -88,11 +89,15 @@ class PyMySQL:
         columns = [(field.name, field.type_code, _text(field)) for field in result.fields]
         plain = all(_is_plain(conn, field.type_code) for field in result.fields)
         kinds = kinds_of(columns, tolerant=tolerant, raw_json=raw_json) if plain else None
-        return (
-            cursor,
-            kinds,
-            lambda: conn._result is not result or not result.unbuffered_active,  # noqa: SLF001
-        )
+
+        def disturbed() -> bool:
+            return conn._result is not result or not result.unbuffered_active  # noqa: SLF001
+
+        def forget() -> None:
+            result.unbuffered_active = False  # else both read on when they are collected
+            cursor.connection = None
+
+        return Stream(cursor, kinds, disturbed, forget)
 
     def quoting(self, conn: Connection) -> Callable[[str], bytes]:
         escape, encoding = conn.escape, conn.encoding

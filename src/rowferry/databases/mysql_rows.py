@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _AHEAD = 100
-"""Rows that are fetched at the least: a small result leaves the connection free at once."""
+"""Rows that are fetched at the least, so that a small result leaves the connection free."""
 
 _AHEAD_BYTES = 1024 * 1024
 
 _SKIPPED = 1000
 """Rows that are read and forgotten before the query is rather killed."""
+
+
+class Stream(NamedTuple):
+    """
+    A query that was executed by an unbuffered cursor.
+
+    Attributes:
+        kinds: as of `OpenRows`.
+        disturbed: tells whether another statement has ended the result.
+        forget: has cursor and result ask nothing more of a connection that is lost.
+    """
+
+    cursor: Any
+    kinds: Mapping[str, type] | None
+    disturbed: Callable[[], bool]
+    forget: Callable[[], None]
 
 
 class Rows:
@@ -26,51 +42,47 @@ class Rows:
     (`transactions.make_way`).
 
     Args:
-        disturbed: tells whether another statement has ended the result.
         kill: ends the query that runs, so that its rows need not all be read; False if it cannot.
         ended: called when nothing more comes, with True if the caller has not been told so.
     """
 
     def __init__(
         self,
-        cursor: Any,
+        stream: Stream,
         *,
         writes: bool,
-        kinds: Mapping[str, type] | None,
-        disturbed: Callable[[], bool],
         kill: Callable[[], bool],
         ended: Callable[[bool], None],
     ) -> None:
-        self.cursor = cursor
+        self.cursor = stream.cursor
+        self.kinds = stream.kinds
         self.writes = writes
-        self.kinds = kinds
-        self._disturbed, self._kill, self._on_end = disturbed, kill, ended
+        self._stream = stream
+        self._kill, self._on_end = kill, ended
         self._ahead: list[tuple[Any, ...]] = []
-        self._ended = cursor.description is None
+        self._ended = self.cursor.description is None
         self._failed = self._told = False
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         rows, self._ahead = self._ahead[:count], self._ahead[count:]
         rows += self._take(count - len(rows))
         if not self._ended:
-            self._read_ahead(max(1, _AHEAD - count))
+            self._read_ahead(max(1, _AHEAD - count + 1))
         return rows
 
     def close(self) -> None:
-        if not (self._ended or self._disturbed()):
+        if not (self._ended or self._stream.disturbed()):
             self._skip_rest()
         if not self._told and self._ended:
             self._on_end(False)
         if not self._failed:
             self.cursor.close()
-            return
-        with contextlib.suppress(self.cursor.connection.Error):  # the same once more
-            self.cursor.close()
 
     def _take(self, count: int) -> list[tuple[Any, ...]]:
         if self._ended or not count:
             return []
-        if self._disturbed():
+        if self._stream.disturbed():
+            self._failed = True
             raise self.cursor.connection.InterfaceError(
                 "another statement on this connection has thrown away the rows that were still to "
                 "come: use a connection of its own for it, or rowferry's functions"
@@ -79,6 +91,7 @@ class Rows:
             rows = list(self.cursor.fetchmany(count))
         except BaseException:
             self._ended = self._failed = True
+            self._stream.forget()
             raise
         self._ended = len(rows) < count
         return rows
@@ -95,10 +108,9 @@ class Rows:
 
     def _skip_rest(self) -> None:
         """Read what is left, which alone frees the connection; if it is much, kill the query."""
-        self._take(_SKIPPED)
-        if not self._ended and not self.writes and self._kill():
-            with contextlib.suppress(self.cursor.connection.Error):  # that it was killed
-                while not self._ended:
-                    self._take(_SKIPPED)
-        while not self._ended:
+        with contextlib.suppress(self.cursor.connection.Error):  # that it was killed, mostly
             self._take(_SKIPPED)
+            if not self._ended and not self.writes:
+                self._kill()
+            while not self._ended:
+                self._take(_SKIPPED)
