@@ -87,6 +87,10 @@ def _postgresql(login, request, folder):
     return make
 
 
+def _duckdb(request, folder):
+    return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
 @pytest.fixture
 def conn(connect):
     """A connection to each database, with an empty table `sensors`."""
@@ -120,7 +124,7 @@ def _connect_psycopg2(server, **options):
 
 def _mariadb(driver, request, folder):
     server = request.getfixturevalue("mariadb")
-    module = servers.driver(driver, *MYSQL_DRIVERS[driver])
+    module = servers.driver(driver, HOW_TO_GET[driver])
     login = {"host": server.host, "port": server.port, "user": "root", "charset": "utf8mb4"}
     with closing(module.connect(**login)) as conn, closing(conn.cursor()) as cursor:
         cursor.execute("DROP DATABASE IF EXISTS test")
@@ -128,19 +132,16 @@ def _mariadb(driver, request, folder):
     return partial(module.connect, **login, database="test")
 
 
-MYSQL_DRIVERS = {
-    "pymysql": ("PyMySQL", "pip install PyMySQL"),
-    "MySQLdb": (
-        "mysqlclient",
-        "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
-    ),
+HOW_TO_GET = {
+    "pymysql": "pip install PyMySQL",
+    "MySQLdb": "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
 }
-"""For each module its project, and how to get it."""
 
 PLACES = {
     "sqlite3": _sqlite,
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
+    "duckdb": _duckdb,
     "pymysql": partial(_mariadb, "pymysql"),
     "MySQLdb": partial(_mariadb, "MySQLdb"),
 }

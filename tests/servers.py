@@ -69,12 +69,12 @@ def missing(what, how):
     pytest.skip(reason)
 
 
-def driver(module, what, how):
-    """Import *module*, or skip as where a server is missing."""
+def driver(name, how=None):
+    """Give a driver's module; where it is missing, say how to get it: by pip, unless told."""
     try:
-        return importlib.import_module(module)
+        return importlib.import_module(name)
     except ImportError:
-        missing(what, how)
+        missing(name, how or f"pip install {name}")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import closing, suppress
 from decimal import Decimal
 from functools import partial
@@ -22,6 +23,7 @@ from rowferry import (
     executemany,
     fetchall,
     fetchone,
+    iter_chunks,
     iter_rows,
     load,
     table_info,
@@ -29,7 +31,7 @@ from rowferry import (
 from rowferry import connect as connect_to
 from rowferry.column_types import ColumnType
 from rowferry.databases import recognise
-from rowferry.databases.contract import Unreadable
+from rowferry.databases.contract import Reading, Unreadable
 from rowferry.databases.mysql_insert import template
 from rowferry.databases.mysql_literals import fixed_zone
 from rowferry.databases.mysql_types import column_type, declaration
@@ -169,8 +171,8 @@ def test_loaders_of_the_users_own_come_before_ours(driver, login, request):
 
 
 def test_json_of_a_json_column_comes_unparsed_where_it_is_asked_for():
-    assert loaders(tolerant=True, raw_json=True)[JSON]("[1]") == RawJSON("[1]")
-    assert JSON not in loaders(tolerant=True, raw_json=False)
+    assert loaders(Reading(raw_json=True))[JSON]("[1]") == RawJSON("[1]")
+    assert JSON not in loaders(Reading())
 
 
 def test_values_without_a_type_of_their_own_are_stored_as_text(conn):
@@ -390,6 +392,17 @@ def test_a_result_that_was_read_ahead_leaves_the_connection_free(conn, size):
         with closing(conn.cursor()) as cursor:
             cursor.execute("UPDATE numbers SET n = n + 1 WHERE n < 0")
     assert len(seen) == 100
+
+
+def test_many_rows_are_never_in_memory_together(conn):
+    tracemalloc.start()
+    try:
+        rows = sum(map(len, iter_chunks(MANY, conn)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows == 300_000
+    assert peak < 10 * 2**20
 
 
 # Writing.

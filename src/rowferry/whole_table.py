@@ -14,7 +14,7 @@ from rowferry.sql import error_text, select_all
 from rowferry.writing import refusals, roll_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rowferry.databases.contract import Connection, Database, Piece, TableCopy
     from rowferry.insert import Into
@@ -93,25 +93,38 @@ class _WholeTable:
         size = self.into.how.chunk_size
         logger.info("Fetching rows (chunk_size=%s)", size)
         logger.info("Executing many (chunk_size=%s)", size)
-        for part in self._parts(copying):
-            job.check()
-            self._write_part(copying, part)
+        while (first := self._read(copying)).rows:
+            self._write_part(copying, first, job)
             logger.info("%s rows processed (0 failed)", self.processed)
         with self._refusals():
             self.database.commit(self.dest)
 
-    def _parts(self, copying: TableCopy) -> Iterator[list[Piece]]:
-        """Give some chunks at a time."""
+    def _write_part(self, copying: TableCopy, first: Piece, job: abort.Job) -> None:
+        """Read some chunks and write them at once; if that fails, those before it one by one."""
         part: list[Piece] = []
-        held = 0
-        while (chunk := self._read(copying)).rows:
+        try:
+            self._write(copying, self._kept(copying, first, job, part))
+        except Exception:
+            if not self.into.how.commit_chunks or self.database.is_closed(self.dest):
+                raise
+            roll_back(self.database, self.dest)
+            for chunk in part:
+                self._write(copying, [chunk])
+            raise
+
+    def _kept(
+        self, copying: TableCopy, first: Piece, job: abort.Job, part: list[Piece]
+    ) -> Iterator[Piece]:
+        """Give chunks as they are read, and keep them in *part* until all are written."""
+        chunk, held = first, 0
+        while chunk.rows:
+            job.check()
             part.append(chunk)
             held += len(chunk.data)
+            yield chunk
             if held >= _PART:
-                yield part
-                part, held = [], 0
-        if part:
-            yield part
+                break
+            chunk = self._read(copying)
 
     def _read(self, copying: TableCopy) -> Piece:
         try:
@@ -121,23 +134,12 @@ class _WholeTable:
             advice = self.origin.advice(error)
             raise SourceError(error_text(query, style, error, advice)) from error
 
-    def _write_part(self, copying: TableCopy, part: list[Piece]) -> None:
-        """Write some chunks at once; where they are refused, those before the bad one."""
-        try:
-            self._write(copying, part)
-        except Exception:
-            if not self.into.how.commit_chunks or self.database.is_closed(self.dest):
-                raise
-            roll_back(self.database, self.dest)
-            for chunk in part:
-                self._write(copying, [chunk])
-
-    def _write(self, copying: TableCopy, part: list[Piece]) -> None:
+    def _write(self, copying: TableCopy, chunks: Iterable[Piece]) -> None:
         with self._refusals():
-            copying.write(part)
+            rows = copying.write(chunks)
             if self.into.how.commit_chunks:
                 self.database.commit(self.dest)
-        self.processed += sum(chunk.rows for chunk in part)
+        self.processed += rows
 
     def _refusals(self) -> Any:
         return refusals(self.database, f"INSERT INTO {self.into.table}")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rowferry.databases.contract import Column, Connection, Database, OpenRows, Unreadable
+from rowferry.databases.contract import (
+    Column,
+    Connection,
+    Database,
+    OpenRows,
+    Reading,
+    Unreadable,
+)
+from rowferry.databases.duckdb import DuckDB
 from rowferry.databases.mysql import MySQL
 from rowferry.databases.mysql_mysqlclient import MySQLdb
 from rowferry.databases.mysql_pymysql import PyMySQL
@@ -17,6 +25,7 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    DuckDB(),
     MySQL(PyMySQL()),
     MySQL(MySQLdb()),
 )
@@ -98,6 +107,7 @@ __all__ = [
     "Connection",
     "Database",
     "OpenRows",
+    "Reading",
     "Unreadable",
     "database_of_scheme",
     "database_of_type",

@@ -7,7 +7,7 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -65,6 +65,23 @@ class Unreadable:
 
     def __repr__(self) -> str:
         return f"Unreadable({self.text!r}, {self.reason!r})"
+
+
+class Reading(NamedTuple):
+    """
+    How the rows of a query are to be read.
+
+    Attributes:
+        tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text, with
+            lone surrogates), instead of failing its neighbours.
+        raw_json: JSON comes as `RawJSON`, unparsed.
+        alone: nobody else uses the connection before the rows are closed, so that the next ones may
+            be asked for ahead.
+    """
+
+    tolerant: bool = False
+    raw_json: bool = False
+    alone: bool = False
 
 
 class OpenRows(Protocol):
@@ -129,8 +146,8 @@ class TableCopy(Protocol):
         """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: Sequence[Piece]) -> None:
-        """Write *pieces* into the destination, all or none of them."""
+    def write(self, pieces: Iterable[Piece]) -> int:
+        """Write *pieces* into the destination, all or none of them; give their rows."""
         ...
 
     def close(self) -> None:
@@ -273,22 +290,9 @@ class Database(Protocol):
         ...
 
     def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        """
-        Execute *sql* and give its rows, as far as possible without holding them all in memory.
-
-        Args:
-            tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text,
-                with lone surrogates), instead of failing its neighbours.
-            raw_json: JSON comes as `RawJSON`, unparsed.
-        """
+        """Execute *sql*, give its rows, as far as possible without holding them all in memory."""
         ...
 
     def interrupt(self, conn: Connection) -> None:

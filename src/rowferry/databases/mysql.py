@@ -7,13 +7,13 @@ import socket
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
 from rowferry.databases.mysql_insert import EachRow, ManyRows, template
 from rowferry.databases.mysql_literals import Literals, as_json, fixed_zone
-from rowferry.databases.mysql_rows import Rows, Stream
+from rowferry.databases.mysql_rows import Rows
 from rowferry.databases.mysql_types import column_type, declaration
 from rowferry.databases.mysql_values import TEXTS
 from rowferry.exceptions import BadIdentifierError
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, TableCopy, Writer
+    from rowferry.databases.contract import (
+        Connection,
+        OpenRows,
+        Parameters,
+        Reading,
+        TableCopy,
+        Writer,
+    )
+    from rowferry.databases.mysql_driver import Driver
     from rowferry.databases.mysql_literals import Writer as Literal
 
 _DEFAULT_PORT = 3306
@@ -38,7 +46,6 @@ ORDER BY ordinal_position
 """
 
 _LOST = {
-    1040,  # too many connections
     1053,  # the server shuts down
     1317,  # the query was interrupted
     1927,  # the connection was killed
@@ -68,65 +75,6 @@ _PATIENCE = "SET SESSION net_write_timeout = 3600"
 
 _NUMBERS = {"connect_timeout", "read_timeout", "write_timeout", "local_infile", "client_flag"}
 """Options of connections that are numbers, though they come as text from a URL."""
-
-
-class Driver(Protocol):
-    """What each of the drivers does in its own way."""
-
-    @property
-    def name(self) -> str:
-        """The module."""
-        ...
-
-    def owns(self, conn: object) -> bool:
-        """Tell whether *conn* is a connection of this driver; never imports it."""
-        ...
-
-    def connect(self, login: Mapping[str, Any], password: str | None) -> Connection:
-        """Connect; *login* has the driver's words."""
-        ...
-
-    def is_open(self, conn: Connection) -> bool:
-        """Tell whether the connection was neither closed nor found lost."""
-        ...
-
-    def in_transaction(self, conn: Connection) -> bool:
-        """Tell whether a transaction is open, or may be; asks no server."""
-        ...
-
-    def cursor(self, conn: Connection) -> Any:
-        """Give a cursor that holds its rows, as tuples."""
-        ...
-
-    def stream(
-        self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> Stream:
-        """Execute *statement*, and hold none of its rows."""
-        ...
-
-    def quoting(self, conn: Connection) -> Callable[[str], bytes]:
-        """Give what makes SQL of a text."""
-        ...
-
-    def binary(self, conn: Connection) -> Callable[[bytes], bytes]:
-        """Give what makes SQL of bytes."""
-        ...
-
-    def registered(self, conn: Connection) -> Mapping[type, Literal]:
-        """Give what makes SQL of types of the user's own."""
-        ...
-
-    def number(self, conn: Connection) -> int:
-        """Give the server's number of *conn*; another thread may be using it."""
-        ...
-
-    def another(self, conn: Connection) -> Connection:
-        """Open another connection with the login of *conn*, as far as it is known."""
-        ...
-
-    def shut(self, conn: Connection) -> None:
-        """Have whoever waits on *conn* get an error."""
-        ...
 
 
 class MySQL:
@@ -269,19 +217,14 @@ class MySQL:
         return "%s"
 
     def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
         statement = self._statement(conn, sql, parameters)
         self._counted.pop(conn, None)
         return Rows(
-            self._driver.stream(conn, statement, tolerant=tolerant, raw_json=raw_json),
+            self._driver.stream(conn, statement, reading),
             writes=not sql_text.can_declare(sql),
+            ahead=not reading.alone,
             kill=partial(self._kill, conn),
             ended=partial(self._note_end, conn),
         )

@@ -18,7 +18,7 @@ from rowferry.exceptions import DriverError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rowferry.databases.contract import Connection
+    from rowferry.databases.contract import Connection, Reading
     from rowferry.databases.mysql_literals import Writer
     from rowferry.databases.mysql_values import Loader
 
@@ -79,19 +79,17 @@ class MySQLdb:
 
         return conn.cursor(Cursor)  # the user's own may give dicts
 
-    def stream(
-        self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> Stream:
+    def stream(self, conn: Connection, statement: bytes, reading: Reading) -> Stream:
         from MySQLdb.cursors import SSCursor  # noqa: PLC0415 - imported where used
 
         self._lines[conn] = conn.thread_id(), conn.fileno()
         cursor = conn.cursor(SSCursor)
-        ours = _loaders(conn, tolerant=tolerant, raw_json=raw_json)
+        ours = _loaders(conn, reading)
         with _converting(conn, ours):
             cursor.execute(statement)
         kinds = None
         if cursor.description is not None and _is_plain(cursor, ours):
-            kinds = kinds_of(_columns(cursor), tolerant=tolerant, raw_json=raw_json)
+            kinds = kinds_of(_columns(cursor), reading)
 
         def forget() -> None:
             with contextlib.suppress(conn.Error):  # the same once more
@@ -156,12 +154,12 @@ def _text(code: int, loader: Loader | None) -> type | None:
     return bytes if loader in {bytes, None} else str
 
 
-def _loaders(conn: Connection, *, tolerant: bool, raw_json: bool) -> dict[int, Any]:
+def _loaders(conn: Connection, reading: Reading) -> dict[int, Any]:
     """Give our loaders, for the types for which the user has none."""
     from MySQLdb.converters import _bytes_or_str, conversions  # noqa: PLC0415
 
-    ours: dict[int, Any] = dict(loaders(tolerant=tolerant, raw_json=raw_json))
-    if tolerant:
+    ours: dict[int, Any] = dict(loaders(reading))
+    if reading.tolerant:
         text = (_bytes_or_str[0], (None, patient_text(conn.encoding)))
         ours |= dict.fromkeys((code for code in TEXTS if code in conn.converter), text)
     return {

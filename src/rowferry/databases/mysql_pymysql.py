@@ -21,7 +21,7 @@ from rowferry.exceptions import DriverError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from rowferry.databases.contract import Connection
+    from rowferry.databases.contract import Connection, Reading
     from rowferry.databases.mysql_literals import Writer
     from rowferry.databases.mysql_values import Loader
 
@@ -71,9 +71,7 @@ class PyMySQL:
 
         return conn.cursor(Cursor)  # the user's own may give dicts
 
-    def stream(
-        self, conn: Connection, statement: bytes, *, tolerant: bool, raw_json: bool
-    ) -> Stream:
+    def stream(self, conn: Connection, statement: bytes, reading: Reading) -> Stream:
         from pymysql.cursors import SSCursor  # noqa: PLC0415 - imported where used
 
         cursor = conn.cursor(SSCursor)
@@ -81,14 +79,14 @@ class PyMySQL:
         result = cursor._result  # noqa: SLF001
         if cursor.description is None:
             return Stream(cursor, None, lambda: False, lambda: None)
-        ours = loaders(tolerant=tolerant, raw_json=raw_json)
+        ours = loaders(reading)
         result.converters = [
-            _converter(field, encoding, loader, ours, tolerant=tolerant)
+            _converter(field, encoding, loader, ours, tolerant=reading.tolerant)
             for field, (encoding, loader) in zip(result.fields, result.converters, strict=True)
         ]
         columns = [(field.name, field.type_code, _text(field)) for field in result.fields]
         plain = all(_is_plain(conn, field.type_code) for field in result.fields)
-        kinds = kinds_of(columns, tolerant=tolerant, raw_json=raw_json) if plain else None
+        kinds = kinds_of(columns, reading) if plain else None
 
         def disturbed() -> bool:
             return conn._result is not result or not result.unbuffered_active  # noqa: SLF001

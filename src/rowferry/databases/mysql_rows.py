@@ -42,6 +42,7 @@ class Rows:
     (`transactions.make_way`).
 
     Args:
+        ahead: somebody else may use the connection between two fetches.
         kill: ends the query that runs, so that its rows need not all be read; False if it cannot.
         ended: called when nothing more comes, with True if the caller has not been told so.
     """
@@ -51,12 +52,14 @@ class Rows:
         stream: Stream,
         *,
         writes: bool,
+        ahead: bool,
         kill: Callable[[], bool],
         ended: Callable[[bool], None],
     ) -> None:
         self.cursor = stream.cursor
         self.kinds = stream.kinds
         self.writes = writes
+        self._reads_ahead = ahead
         self._stream = stream
         self._kill, self._on_end = kill, ended
         self._ahead: list[tuple[Any, ...]] = []
@@ -66,7 +69,7 @@ class Rows:
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         rows, self._ahead = self._ahead[:count], self._ahead[count:]
         rows += self._take(count - len(rows))
-        if not self._ended:
+        if self._reads_ahead and not self._ended:
             self._read_ahead(max(1, _AHEAD - count + 1))
         return rows
 

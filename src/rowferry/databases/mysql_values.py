@@ -13,6 +13,8 @@ from rowferry.records import RawJSON
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from rowferry.databases.contract import Reading
+
 Loader: TypeAlias = "Callable[[Any], Any]"
 """Makes a cell of the text, or the bytes, that the server sent."""
 
@@ -34,14 +36,14 @@ KINDS: dict[int, type] = {
 """What the cells of the other types are."""
 
 
-def loaders(*, tolerant: bool, raw_json: bool) -> dict[int, Loader]:
+def loaders(reading: Reading) -> dict[int, Loader]:
     """
     Give loaders to use where a connection has its driver's own.
 
-    A date that is none (0000-00-00, 2020-02-00) is `Unreadable`, or, unless *tolerant*, its text,
+    A date that is none (0000-00-00, 2020-02-00) is `Unreadable`, or, unless the reading is tolerant, its text,
     as PyMySQL has it: mysqlclient says None, as if nothing were there.
     """
-    keep: Callable[[str, str], Any] = Unreadable if tolerant else lambda text, _: text
+    keep: Callable[[str, str], Any] = Unreadable if reading.tolerant else _as_text
     ours: dict[int, Loader] = {
         DATE: partial(_load, dt.date.fromisoformat, keep),
         TIMESTAMP: partial(_load, dt.datetime.fromisoformat, keep),
@@ -49,7 +51,7 @@ def loaders(*, tolerant: bool, raw_json: bool) -> dict[int, Loader]:
         TIME: partial(_load, _timedelta, keep),
         BIT: _integer,
     }
-    if raw_json:
+    if reading.raw_json:
         ours[JSON] = RawJSON
     return ours
 
@@ -57,6 +59,11 @@ def loaders(*, tolerant: bool, raw_json: bool) -> dict[int, Loader]:
 def patient_text(encoding: str) -> Loader:
     """Give a loader of text that makes lone surrogates of invalid bytes."""
     return partial(str, encoding=encoding, errors="surrogateescape")
+
+
+def _as_text(text: str, reason: str) -> str:
+    del reason
+    return text
 
 
 def _load(parse: Callable[[str], Any], keep: Callable[[str, str], Any], text: str) -> Any:
@@ -84,7 +91,7 @@ def _integer(data: bytes) -> int:
 
 
 def kinds_of(
-    columns: Iterable[tuple[str, int, type | None]], *, tolerant: bool, raw_json: bool
+    columns: Iterable[tuple[str, int, type | None]], reading: Reading
 ) -> dict[str, type] | None:
     """
     Give the Python type of each column's cells; None where one of them is not fixed.
@@ -94,8 +101,8 @@ def kinds_of(
     """
     kinds: dict[str, type] = {}
     for name, code, text in columns:
-        kind = RawJSON if code == JSON and raw_json else text or KINDS.get(code)
-        if kind is None or (code in DATES and not tolerant):  # it may come as text
+        kind = RawJSON if code == JSON and reading.raw_json else text or KINDS.get(code)
+        if kind is None or (code in DATES and not reading.tolerant):  # it may come as text
             return None
         kinds[name] = kind
     return kinds

@@ -14,7 +14,7 @@ from rowferry.databases.postgresql_values import json_dumpers
 from rowferry.sql import double_quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from rowferry.databases.contract import Connection
     from rowferry.sql import PlainInsert
@@ -228,12 +228,15 @@ class TableToTable:
         rows = list(islice(self._rows, count))
         return Piece(len(rows), b"".join(rows))
 
-    def write(self, pieces: Sequence[Piece]) -> None:
-        """Write them, all or none."""
+    def write(self, pieces: Iterable[Piece]) -> int:
+        """Write them, all or none; give their rows."""
+        rows = 0
         with self._dest.cursor() as cursor, cursor.copy(self._into) as copy:
             copy.write(_HEADER)
             for piece in pieces:
                 copy.write(piece.data)
+                rows += piece.rows
+        return rows
 
     def close(self) -> None:
         """End the reading; the server gives it up."""
