@@ -394,6 +394,16 @@ def test_a_result_that_was_read_ahead_leaves_the_connection_free(conn, size):
     assert len(seen) == 100
 
 
+def test_a_procedure_gives_the_rows_of_its_first_query(conn):
+    queries = "SELECT 1 AS a UNION SELECT 2; SELECT seq FROM seq_1_to_3000; SELECT 3"
+    execute(f"CREATE PROCEDURE three() BEGIN {queries}; END", conn)
+    assert fetchall("CALL three()", conn) == [{"a": 1}, {"a": 2}]
+    with closing(iter_rows("CALL three()", conn, chunk_size=1)) as rows:
+        assert next(rows) == {"a": 1}
+    execute("CALL three()", conn)
+    assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
+
+
 def test_many_rows_are_never_in_memory_together(conn):
     tracemalloc.start()
     try:

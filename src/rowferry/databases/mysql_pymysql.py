@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -128,14 +129,15 @@ class PyMySQL:
     def another(self, conn: Connection) -> Connection:
         import pymysql  # noqa: PLC0415 - imported where used
 
+        encrypted = isinstance(conn._sock, ssl.SSLSocket)  # noqa: SLF001
         return pymysql.connect(
             host=conn.host,
             port=conn.port,
             unix_socket=conn.unix_socket,
             user=conn.user,
             password=conn.password,
-            ssl=conn.ctx if conn._ssl_required else None,  # noqa: SLF001
-            ssl_disabled=not conn.ssl,
+            ssl=conn.ctx if encrypted else None,
+            ssl_disabled=not encrypted,  # else the driver reads all certificates, for 30 ms
             auth_plugin_map=conn._auth_plugin_map,  # noqa: SLF001
             server_public_key=conn.server_public_key,
             connect_timeout=5,

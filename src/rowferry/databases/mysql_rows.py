@@ -79,6 +79,9 @@ class Rows:
         if not self._told and self._ended:
             self._on_end(False)
         if not self._failed:
+            while self.cursor.nextset():  # of a CALL; PyMySQL would leave these on their way
+                while self.cursor.fetchmany(_SKIPPED):
+                    pass
             self.cursor.close()
 
     def _take(self, count: int) -> list[tuple[Any, ...]]:

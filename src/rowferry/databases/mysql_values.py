@@ -40,8 +40,8 @@ def loaders(reading: Reading) -> dict[int, Loader]:
     """
     Give loaders to use where a connection has its driver's own.
 
-    A date that is none (0000-00-00, 2020-02-00) is `Unreadable`, or, unless the reading is tolerant, its text,
-    as PyMySQL has it: mysqlclient says None, as if nothing were there.
+    A date that is none (0000-00-00, 2020-02-00) is `Unreadable`, or, unless the reading is
+    tolerant, its text, as PyMySQL has it: mysqlclient says None, as if nothing were there.
     """
     keep: Callable[[str, str], Any] = Unreadable if reading.tolerant else _as_text
     ours: dict[int, Loader] = {
