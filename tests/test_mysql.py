@@ -682,6 +682,26 @@ def test_every_type_can_be_declared_in_a_key_and_outside(conn):
         execute(f"CREATE TABLE t{number} (a {key} PRIMARY KEY, b {plain})", conn)
 
 
+def test_a_table_is_made_for_rows_of_all_types(conn):
+    row = {
+        "k": "key",
+        "whole": 2**62,
+        "huge": 2**70,
+        "exact": Decimal("12345.678"),
+        "part": 0.1,
+        "text": "ü" * 1000,
+        "data": b"\xff",
+        "day": dt.date(2026, 1, 2),
+        "at": dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+        "lasted": dt.timedelta(hours=-100, microseconds=1),
+        "yes": True,
+    }
+    load("made", conn, [row], create=True, key="k")
+    (read,) = fetchall("SELECT * FROM made", conn)
+    assert read == row
+    assert [column.name for column in table_info("made", conn) if column.not_null] == ["k"]
+
+
 def test_texts_that_a_collation_holds_equal_are_different_keys(conn):
     execute("CREATE TABLE t (k VARCHAR(9) CHARACTER SET latin1, b VARBINARY(9), n INT)", conn)
     texts = ["a", "A", "a ", "ä", "é", "e", "ß", "Z", "", "ss"]
