@@ -36,6 +36,8 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
   AND NOT c.relhasrules AND NOT c.relrowsecurity
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
+                  WHERE conrelid = c.oid AND confrelid = c.oid)
   AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_trigger g
       WHERE (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
@@ -45,9 +47,9 @@ ORDER BY a.attnum
 """
 Tables into which COPY does what INSERT does: no view, no rules, no row-level security, and of
 triggers on INSERT (tgtype: 4) only those BEFORE (2) each ROW (1): the others fire at the end of the
-statement, of which COPY has one for all rows. Of types, those whose binary form another database
-reads too: no number (oid) of a type or an object that each database has its own, no money, which is
-cents or more by each database's own setting.
+statement, of which COPY has one for all rows. A table's references to itself are checked then, too.
+Of types, those whose binary form another database reads as well: no number (oid) of a type or an
+object that each database has its own, no money, which is cents or more by each one's own setting.
 """
 
 _LINE = re.compile(r"^COPY .+?, \D+? (\d+)", re.MULTILINE)
@@ -198,10 +200,11 @@ def _names(columns: Sequence[TableColumn]) -> str:
 
 def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | None:
     """Give the values of *rows* in the order of the placeholders; None where they do not fit."""
+    kinds = set(map(type, rows))
     if insert.names is None:
-        fits = all(isinstance(row, tuple | list) and len(row) == insert.width for row in rows)
-        return rows if fits else None
-    if not all(isinstance(row, Mapping) for row in rows):
+        sequences = all(issubclass(kind, tuple | list) for kind in kinds)
+        return rows if sequences and set(map(len, rows)) == {insert.width} else None
+    if not all(issubclass(kind, Mapping) for kind in kinds):
         return None
     try:
         if insert.width == 1:
