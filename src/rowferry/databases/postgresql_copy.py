@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,22 +27,29 @@ _SINCE = 120_000  # the server_version whose catalogue is asked here
 
 _TABLE = """
 SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, t.typtype = 'd',
-       a.attgenerated <> '' OR a.attidentity = 'a', format_type(a.atttypid, NULL),
-       t.typsend <> 0 AND t.typreceive <> 0
-       AND (t.oid < 16384 OR t.typtype IN ('b', 'e') AND t.typcategory <> 'A')
+       greatest(a.atttypmod, t.typtypmod) >= 0, a.attgenerated <> '' OR a.attidentity = 'a',
+       format_type(a.atttypid, NULL), t.typsend <> 0 AND t.typreceive <> 0 AND CASE
+           WHEN t.oid < 16384 THEN t.typname !~ '^_?(reg|money)'
+           ELSE t.typtype IN ('b', 'e') AND t.typcategory <> 'A' END
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
   AND NOT c.relhasrules AND NOT c.relrowsecurity
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
-                  WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 5 = 4)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
+                  WHERE conrelid = c.oid AND confrelid = c.oid)
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_trigger g
+      WHERE (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+        AND NOT g.tgisinternal AND g.tgtype & 4 = 4 AND g.tgtype & 3 <> 3)
 ORDER BY a.attnum
 """
 """
-Tables into which COPY does what INSERT does: no view, no rules, no row-level security, no trigger
-that fires once a statement (tgtype: 4 is INSERT, 1 is FOR EACH ROW). Of types, those whose binary
-form another database reads too: it holds no number (oid) of a type that each database has its own.
+Tables into which COPY does what INSERT does: no view, no rules, no row-level security, and of
+triggers on INSERT (tgtype: 4) only those BEFORE (2) each ROW (1): the others fire at the end of the
+statement, of which COPY has one for all rows. A table's references to itself are checked then, too.
+Of types, those whose binary form another database reads as well: no number (oid) of a type or an
+object that each database has its own, no money, which is cents or more by each one's own setting.
 """
 
 _LINE = re.compile(r"^COPY .+?, \D+? (\d+)", re.MULTILINE)
@@ -74,8 +82,8 @@ def columns_to_copy(conn: Connection, table: str) -> list[TableColumn]:
     with conn.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_TABLE, (table,))
         return [
-            TableColumn(name, Target(oid, is_domain), *more)
-            for name, oid, is_domain, *more in cursor.fetchall()
+            TableColumn(name, Target(oid, is_domain, is_sized), *more)
+            for name, oid, is_domain, is_sized, *more in cursor.fetchall()
         ]
 
 
@@ -141,20 +149,32 @@ class CopyIn:
         """Tell whether psycopg, not the user, says how values of *kind* are written."""
         known = self._usual.get(kind)
         if known is None:
-            known = self._usual[kind] = _dumper_is_psycopgs(self._conn, kind)
+            known = self._usual[kind] = _is_psycopgs_own(self._conn, kind)
         return known
 
 
-def _dumper_is_psycopgs(conn: Connection, kind: type) -> bool:
+def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
     from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
     from psycopg.adapt import PyFormat  # noqa: PLC0415
 
     try:
-        dumper = conn.adapters.get_dumper(kind, PyFormat.TEXT)
+        return all(
+            conn.adapters.get_dumper(kind, form) is _default_adapters().get_dumper(kind, form)
+            for form in PyFormat
+        )
     except ProgrammingError:
         return any(kind is ours for ours, _ in json_dumpers(conn))
-    package: str = dumper.__module__.partition(".")[0]
-    return package in {"psycopg", "psycopg_binary", "psycopg_c"}
+
+
+@lru_cache(maxsize=1)
+def _default_adapters() -> Any:
+    """Give how psycopg writes values unless somebody said otherwise, for all connections or one."""
+    from psycopg.adapt import AdaptersMap  # noqa: PLC0415 - imported where used
+    from psycopg.postgres import register_default_adapters, types  # noqa: PLC0415
+
+    defaults = AdaptersMap(types=types)
+    register_default_adapters(defaults)
+    return defaults
 
 
 def _filled(columns: list[TableColumn], insert: PlainInsert) -> list[TableColumn]:
