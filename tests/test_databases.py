@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import namedtuple
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -43,6 +44,16 @@ from rowferry.row_factories import list_row_factory, namedtuple_row_factory, tup
 
 SELECT = "SELECT code, description FROM sensors ORDER BY code"
 Sensor = namedtuple("Sensor", "code description")  # noqa: PYI024 - what users write
+
+
+ENDLESS_RECURSION = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+)
+ENDLESS = {  # where every recursion has an end
+    "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
+    "information_schema.collations b, information_schema.collations c, "
+    "information_schema.collations d"
+}
 
 
 def sensors(*codes):
@@ -320,8 +331,8 @@ def test_a_reader_may_be_closed_at_any_time_and_again(three):
 
 
 def test_a_fetch_is_interrupted_from_another_thread(conn):
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-    with Reader(Query(endless, conn)) as reader:
+    database, _ = recognise(conn)
+    with Reader(Query(ENDLESS.get(database.dbtype, ENDLESS_RECURSION), conn)) as reader:
         stop = threading.Timer(0.3, reader.interrupt)
         stop.start()
         with pytest.raises(SourceError, match=r"(?i)interrupt|cancel"):
@@ -440,8 +451,13 @@ def test_on_error_without_commit_chunks_keeps_the_good_rows_of_all_chunks(conn, 
         assert codes(other) == []
 
     rows = sensors(1, 2, 3, 3, 4, 5)
-    kept = load("sensors", conn, rows, on_error=on_error, commit_chunks=False, chunk_size=2)
-    assert kept == (6, 1)
+    job = partial(load, "sensors", conn, rows, on_error=on_error, commit_chunks=False, chunk_size=2)
+    if not recognise(conn)[0].savepoints:
+        with pytest.raises(ConfigError, match="has no savepoints"):
+            job()
+        assert (codes(other), seen, is_idle(conn)) == ([], [], True)
+        return
+    assert job() == (6, 1)
     assert len(seen) == 1
     assert codes(other) == [1, 2, 3, 4, 5]
 
@@ -632,7 +648,8 @@ def test_table_info_gives_the_columns(conn):
     columns = table_info("sensors", conn)
     assert [column.name for column in columns] == ["code", "description", "depth"]
     assert columns[1].not_null is True
-    assert "40" in columns[1].type
+    # DuckDB takes the length of a text and forgets it.
+    assert "40" in columns[1].type or columns[1].type == "VARCHAR"
     assert columns[2][2:] == (False, False)
 
 

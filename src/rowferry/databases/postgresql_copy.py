@@ -180,10 +180,11 @@ def _names(columns: Sequence[TableColumn]) -> str:
 
 def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | None:
     """Give the values of *rows* in the order of the placeholders; None where they do not fit."""
+    kinds = set(map(type, rows))
     if insert.names is None:
-        fits = all(isinstance(row, tuple | list) and len(row) == insert.width for row in rows)
-        return rows if fits else None
-    if not all(isinstance(row, Mapping) for row in rows):
+        sequences = all(issubclass(kind, tuple | list) for kind in kinds)
+        return rows if sequences and set(map(len, rows)) == {insert.width} else None
+    if not all(issubclass(kind, Mapping) for kind in kinds):
         return None
     try:
         if insert.width == 1:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -106,53 +107,78 @@ def plan(
         rows: of as many values as there are targets.
         is_usual: whether the driver writes values of a type as it does by default.
     """
-    columns = list(zip(*rows, strict=True))
-    kinds = [set(map(type, column)) - {NoneType} for column in columns]
-    if not all(map(is_usual, set().union(*kinds))):
+    # A third of the time that zip(*rows) takes, which has as many arguments as there are rows.
+    columns = [list(map(itemgetter(place), rows)) for place in range(len(targets))]
+    cells = [_Cells.of(column) for column in columns]
+    if not all(map(is_usual, set().union(*(cell.kinds for cell in cells)))):
         return None
-    cells = list(zip(columns, kinds, targets, strict=True))
-    if all(_is_exact(*cell) for cell in cells):
+    filled = list(zip(cells, targets, strict=True))
+    if all(_is_exact(cell, target) for cell, target in filled):
         return Plan(binary=True, rows=rows)
-    if not all(_is_same_as_text(*cell) for cell in cells):
+    if not all(_is_same_as_text(cell, target) for cell, target in filled):
         return None
-    if not any(_has_floats_for_numeric(kind, target) for _, kind, target in cells):
+    if not any(_has_floats_for_numeric(cell, target) for cell, target in filled):
         return Plan(binary=False, rows=rows)
     columns = [
-        _as_numeric(column) if _has_floats_for_numeric(kind, target) else column
-        for column, kind, target in cells
+        _as_numeric(column) if _has_floats_for_numeric(cell, target) else column
+        for column, (cell, target) in zip(columns, filled, strict=True)
     ]
     return Plan(binary=False, rows=list(zip(*columns, strict=True)))
 
 
-def _is_exact(column: Sequence[Any], kinds: set[type], target: Target) -> bool:
+class _Cells(NamedTuple):
+    """
+    The values of a column, without those that are NULL.
+
+    Attributes:
+        kinds: their types.
+    """
+
+    values: Sequence[Any]
+    kinds: set[type]
+
+    @classmethod
+    def of(cls, column: Sequence[Any]) -> _Cells:
+        kinds = set(map(type, column))
+        if NoneType not in kinds:
+            return cls(column, kinds)
+        return cls([value for value in column if value is not None], kinds - {NoneType})
+
+    @property
+    def awareness(self) -> set[bool]:
+        """Which of the times have a zone: some, none, or both."""
+        if self.kinds <= {dt.datetime} or self.kinds <= {dt.time}:
+            return {zone is not None for zone in set(map(_zone, self.values))}
+        kinds = (dt.datetime, dt.time)
+        return {value.tzinfo is not None for value in self.values if isinstance(value, kinds)}
+
+
+_zone = attrgetter("tzinfo")
+
+
+def _is_exact(cells: _Cells, target: Target) -> bool:
     oid = target.oid
-    if target.is_domain or oid not in _EXACT or not kinds <= {_EXACT[oid]}:
+    if target.is_domain or oid not in _EXACT or not cells.kinds <= {_EXACT[oid]}:
         return False
-    if oid in _RANGES and kinds:
-        values: list[int] = [value for value in column if value is not None]
-        return -_RANGES[oid] <= min(values) and max(values) < _RANGES[oid]
+    if oid in _RANGES and cells.values:
+        least, most = min(cells.values), max(cells.values)
+        return bool(-_RANGES[oid] <= least and most < _RANGES[oid])
     if oid in {TIMESTAMP, TIMESTAMPTZ, TIME}:
-        return _awareness(column) <= {oid == TIMESTAMPTZ}
+        return cells.awareness <= {oid == TIMESTAMPTZ}
     return True
 
 
-def _is_same_as_text(column: Sequence[Any], kinds: set[type], target: Target) -> bool:
-    if not kinds - {str} <= _SAME_AS_TEXT.get(target.oid, frozenset()):
+def _is_same_as_text(cells: _Cells, target: Target) -> bool:
+    if not cells.kinds - {str} <= _SAME_AS_TEXT.get(target.oid, frozenset()):
         return False
     # A timestamp's text ignores an offset, where a cast would go by it.
-    return target.oid not in {TIMESTAMP, TIME} or True not in _awareness(column)
+    return target.oid not in {TIMESTAMP, TIME} or True not in cells.awareness
 
 
-def _awareness(column: Sequence[Any]) -> set[bool]:
-    """Tell which of the times in *column* have a zone: some, none, or both."""
-    kinds = (dt.datetime, dt.time)
-    return {value.tzinfo is not None for value in column if isinstance(value, kinds)}
+def _has_floats_for_numeric(cells: _Cells, target: Target) -> bool:
+    return target.oid == NUMERIC and float in cells.kinds
 
 
-def _has_floats_for_numeric(kinds: set[type], target: Target) -> bool:
-    return target.oid == NUMERIC and float in kinds
-
-
-def _as_numeric(column: Sequence[Any]) -> tuple[Any, ...]:
+def _as_numeric(column: Sequence[Any]) -> list[Any]:
     # PostgreSQL's cast of a float to numeric takes 15 digits (DBL_DIG), its text has up to 17.
-    return tuple(f"{value:.15g}" if type(value) is float else value for value in column)
+    return [f"{value:.15g}" if type(value) is float else value for value in column]
