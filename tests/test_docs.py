@@ -6,13 +6,14 @@ import os
 import re
 import sqlite3
 import tomllib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 import rowferry as etl
+from conftest import PLACES
 from rowferry import exceptions
 from rowferry.databases import DATABASES
 from rowferry.formats import FORMATS
@@ -32,27 +33,48 @@ def blocks():
             yield pytest.param(dedent(block), id=f"{page.name}-{number}")
 
 
+TABLE = "CREATE TABLE sensor (code VARCHAR(9), description VARCHAR(40), date_updated VARCHAR(10))"
+
+
+def with_sensors(conn, rows):
+    """Make the table of sensors on the connection of a server."""
+    with conn.cursor() as cursor:
+        cursor.execute(TABLE)
+        cursor.executemany("INSERT INTO sensor VALUES (%s, %s, %s)", rows)
+    conn.commit()
+
+
+def postgresql_url(request, rows):
+    with_sensors(request.getfixturevalue("psycopg_connection"), rows)
+    return request.getfixturevalue("postgresql").url
+
+
+def mariadb_url(request, rows):
+    with closing(PLACES["pymysql"](request, None)()) as conn:
+        with_sensors(conn, rows)
+    return request.getfixturevalue("mariadb").url
+
+
+URLS = {"postgresql://": postgresql_url, "mysql://": mariadb_url}
+"""For how URLs of the documents begin: what makes a server with sensors, and gives its URL."""
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch, request):
     """What the code of the documents finds: a table of sensors, an API where it says one is."""
     monkeypatch.chdir(tmp_path)
-    table = "CREATE TABLE sensor (code TEXT, description TEXT, date_updated TEXT)"
     rows = [("A", "a barometer", "2026-02-01"), ("B", "an anemometer", "2025-01-01")]
     with sqlite3.connect("sensors.db") as conn:
-        conn.execute(table)
+        conn.execute(TABLE)
         conn.executemany("INSERT INTO sensor VALUES (?, ?, ?)", rows)
     conn.close()
 
     def replaced(code):
         code = code.replace("http://localhost:9200", api.url.removesuffix("/records"))
-        if "postgresql://" in code:
-            server = request.getfixturevalue("postgresql")
-            conn = request.getfixturevalue("psycopg_connection")
-            conn.execute(table)
-            conn.cursor().executemany("INSERT INTO sensor VALUES (%s, %s, %s)", rows)
-            conn.commit()
-            code = re.sub(r"postgresql://[^\"]*", server.url, code).replace("Bearer …", "Bearer x")
-        return code
+        for scheme, url in URLS.items():
+            if scheme in code:
+                code = re.sub(rf"{scheme}[^\"]*", url(request, rows), code)
+        return code.replace("Bearer …", "Bearer x")
 
     with FakeApi() as api, restored(os.environ):
         yield api, replaced

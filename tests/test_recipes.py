@@ -8,8 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from rowferry.databases import database_of_scheme
-from rowferry.exceptions import DriverError
+from conftest import PLACES
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -159,12 +158,17 @@ def test_tables_are_copied_into_postgresql_which_is_left_as_it_was(
     assert tables.fetchall() == []
 
 
+def test_tables_are_copied_into_mariadb(run, request):
+    PLACES["pymysql"](request, None)
+    printed = run("copy_between_databases", request.getfixturevalue("mariadb").url)
+    assert "    name varchar(255),\n    built bigint,\n" in printed
+    assert "VALUES (%(name)s, %(cars)s)\nCopied: (2, 0)\n" in printed
+    assert "Updated: {'name': 'Tern', 'built': 2004, 'cars': 26}\n" in printed
+
+
 def test_tables_are_copied_into_duckdb(run):
-    try:
-        database_of_scheme("duckdb")
-    except DriverError:
-        pytest.skip("no DuckDB among the databases")
     pytest.importorskip("duckdb")
     printed = run("copy_between_databases", "duckdb:///copy.duckdb")
+    assert "    name VARCHAR,\n    built BIGINT,\n" in printed
     assert "VALUES ($name, $cars)\nCopied: (2, 0)\n" in printed
     assert "Updated: {'name': 'Tern', 'built': 2004, 'cars': 26}\n" in printed
