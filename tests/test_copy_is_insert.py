@@ -328,8 +328,8 @@ NOT_COPIED = {
     "CREATE RULE r AS ON INSERT TO plain DO INSTEAD INSERT INTO roads VALUES (NEW.id)",
     "row-level security": "CREATE TABLE plain (LIKE roads); CREATE TRIGGER note BEFORE INSERT ON "
     "plain FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE plain ENABLE ROW LEVEL SECURITY",
-    "a reference to the table itself": "CREATE TABLE plain (LIKE roads, PRIMARY KEY (id), FOREIGN KEY "
-    "(id) REFERENCES plain); CREATE TRIGGER note BEFORE INSERT ON plain FOR EACH ROW EXECUTE "
+    "a reference to the table itself": "CREATE TABLE plain (LIKE roads, PRIMARY KEY (id), FOREIGN "
+    "KEY (id) REFERENCES plain); CREATE TRIGGER note BEFORE INSERT ON plain FOR EACH ROW EXECUTE "
     "FUNCTION note()",
     "a trigger of the statement": "CREATE TABLE plain (LIKE roads); CREATE FUNCTION once() RETURNS "
     "trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO roads VALUES (1); RETURN NULL; END$$;"
