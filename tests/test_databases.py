@@ -49,13 +49,17 @@ Sensor = namedtuple("Sensor", "code description")  # noqa: PYI024 - what users w
 ENDLESS_RECURSION = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 )
-ENDLESS = {  # where that is written in another way
-    "MSSQL": "WITH n(i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n) "
-    "SELECT max(i) FROM n OPTION (MAXRECURSION 0)"
-}
 
 ALWAYS_IN_TRANSACTION = {"MSSQL"}
 """Databases whose drivers begin the next transaction when one ends."""
+
+ENDLESS = {  # where every recursion has an end, or is written in another way
+    "MSSQL": "WITH n(i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n) "
+    "SELECT max(i) FROM n OPTION (MAXRECURSION 0)",
+    "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
+    "information_schema.collations b, information_schema.collations c, "
+    "information_schema.collations d",
+}
 
 
 def sensors(*codes):

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, TableCopy
+    from rowferry.databases.contract import (
+        Connection,
+        OpenRows,
+        Parameters,
+        Reading,
+        Stream,
+        TableCopy,
+    )
     from rowferry.databases.mssql_driver import Driver
 
 _DEFAULT_PORT = 1433
@@ -206,6 +213,10 @@ class SQLServer:
 
     def writer(self, conn: Connection, sql: str) -> Writer:
         return Writer(self._driver, conn, sql)
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
 
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str
