@@ -20,6 +20,7 @@ import servers
 from rowferry.databases import database_of_type, mssql_errors, recognise
 from rowferry.databases.mssql_arrays import sizes
 from rowferry.databases.mssql_driver import Login
+from rowferry.databases.mssql_pyodbc_arrays import Filled, stay_the_same
 from rowferry.databases.mssql_types import column_type, comparable, declaration
 from rowferry.databases.mssql_values import in_order, target
 from rowferry.exceptions import (
@@ -555,8 +556,25 @@ def test_mssql_a_chunk_of_5000_rows_is_a_few_messages(conn, server):
     etl.load("sensors", conn, sensors(-1))
     counted = Counted(server)
     assert etl.load("sensors", conn, sensors(*range(10_000))) == (10_000, 0)
-    assert counted.messages <= 2 * 5
+    assert counted.messages <= 2 * 5 + 1  # the one asks for the columns, once
     assert counted.commits == 2
+
+
+def test_mssql_what_is_of_another_type_than_its_column_is_stored_as_a_statement_would(conn):
+    values = {
+        "s": [MOMENT, Decimal("1.255"), True, 5],
+        "price": [Decimal("1.23456"), Decimal("1.00005")],
+        "blob": ["abc", "ä"],
+        "at": ["2024-01-02 03:04:05.678901", MOMENT],
+    }
+    for name, ones in values.items():
+        etl.execute("DELETE FROM measured", conn)
+        for one in ones:
+            etl.load("measured", conn, [{**dict.fromkeys(ROW), name: one}])
+        each = etl.fetchall("SELECT * FROM measured", conn)
+        etl.execute("DELETE FROM measured", conn)
+        etl.load("measured", conn, [{**dict.fromkeys(ROW), name: one} for one in ones])
+        assert etl.fetchall("SELECT * FROM measured", conn) == each
 
 
 @pytest.mark.parametrize("on_conflict", ["skip", "update"])
@@ -601,6 +619,16 @@ def test_mssql_a_read_in_the_middle_knows_of_the_users_transaction(connect, conn
             next(rows)
             database, _ = recognise(own)
             assert database.in_users_transaction(own) == (begin == "BEGIN TRANSACTION")
+
+
+def test_mssql_a_result_of_the_users_that_is_open_is_named_as_the_reason(connect):
+    own = connect(autocommit=True)
+    with closing(own.cursor()) as cursor:
+        cursor.execute("SELECT code, description FROM long").fetchone()
+        with pytest.raises(SourceError, match="one open result at a time"):
+            etl.fetchall("SELECT 1 AS one", own)
+        with pytest.raises(InsertError, match="one open result at a time"):
+            etl.load("sensors", own, sensors(1))
 
 
 def test_mssql_a_deadlock_ends_the_whole_transaction_and_the_error_says_so(conn, other):
@@ -931,10 +959,45 @@ def test_mssql_rows_of_different_lengths_are_no_array():
         sizes([(1,), (1, 2)], lambda position: None)
 
 
+MOMENT = datetime(2024, 1, 2, 3, 4, 5, 678_901)
+SAME = [
+    (1, (int, 10, 0), True),
+    (None, (bytes, 10, 0), True),
+    (True, (bool, 1, 0), True),
+    (1, (bool, 1, 0), False),  # the server makes any number a bit
+    (1, (float, 53, 0), True),
+    (Decimal("1.25"), (Decimal, 9, 2), True),
+    (1, (Decimal, 9, 2), True),
+    (Decimal("1.255"), (Decimal, 9, 2), False),  # the server rounds it
+    (Decimal("NaN"), (Decimal, 9, 2), False),
+    (Decimal("1.25"), (str, 10, 0), False),
+    ("ab", (str, 10, 0), True),
+    ("ab", (bytes, 10, 0), False),  # pyodbc takes it for hexadecimal digits
+    (b"ab", (str, 10, 0), False),
+    (MOMENT, (datetime, 27, 7), True),
+    (MOMENT, (datetime, 23, 3), False),  # the server rounds it
+    (MOMENT.replace(microsecond=678_000), (datetime, 23, 3), True),
+    (MOMENT, (str, 40, 0), False),  # pyodbc drops the microseconds
+    (MOMENT.date(), (date, 10, 0), True),
+    (MOMENT, (date, 10, 0), False),
+    ("01:02:03.456789", (time, 16, 7), True),
+    ("12", (time, 16, 7), False),
+    ("2024-01-02 03:04:05+05:30", (bytearray, 34, 7), True),
+    ("12:00:00", (bytearray, 34, 7), False),
+    ("ab", (bytearray, 0, 0), False),
+    (object(), (int, 10, 0), False),
+]
+
+
+@pytest.mark.parametrize(("value", "column", "same"), SAME, ids=str)
+def test_mssql_pyodbc_binds_an_array_only_where_a_row_would_be_stored_the_same(value, column, same):
+    assert stay_the_same([(value,), (None,)], [Filled(*column)]) is same
+
+
 TARGETS = {
-    "INSERT INTO t (a, b) VALUES (?, ?)": ("t", ("a", "b")),
-    'insert into [my].[t] ([a b], "c") values (?, ?)': ("[my].[t]", ("a b", "c")),
-    "INSERT INTO t VALUES (?, ?)": ("t", None),
+    "INSERT INTO t (a, b) VALUES (?, ?)": ("t", ("a", "b"), True),
+    'insert into [my].[t] ([a b], "c") values (?, ?)': ("[my].[t]", ("a b", "c"), True),
+    "INSERT INTO t VALUES (?, ?)": ("t", None, True),
     "INSERT INTO t (a) VALUES (upper(?))": None,
     "INSERT INTO t (a) OUTPUT inserted.a VALUES (?)": None,
     "UPDATE t SET a = ?": None,
@@ -949,7 +1012,7 @@ def test_mssql_the_columns_of_plain_inserts_are_known(sql):
 @pytest.mark.parametrize("update", [True, False])
 def test_mssql_the_columns_of_a_merge_of_ours_are_known(update):
     sql = DATABASE.upsert("dbo.t", ["a", "b"], ["?", "?"], ["a"], update=update)
-    assert target(sql) == ("dbo.t", ("a", "b"))
+    assert target(sql) == ("dbo.t", ("a", "b"), False)
     assert ("UPDATE SET b = new.b" in sql) == update
     assert sql.endswith(";")
 

@@ -137,8 +137,12 @@ class SQLServer:
         rows = self._latest.get(id(conn))
         if rows is not None and rows.is_open:
             return rows.in_transaction  # nobody can have changed that, nor can the server be asked
-        with closing(conn.cursor()) as cursor:
-            ((count,),) = cursor.execute("SELECT @@TRANCOUNT").fetchall()
+        try:
+            with closing(conn.cursor()) as cursor:
+                ((count,),) = cursor.execute("SELECT @@TRANCOUNT").fetchall()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next statement will say it
+            self._close_if_gone(conn, error)
+            return True
         return int(count) > 0
 
     def in_users_transaction(self, conn: Connection) -> bool:

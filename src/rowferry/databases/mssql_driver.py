@@ -17,12 +17,12 @@ class Into(NamedTuple):
     Where the rows of a statement go.
 
     Attributes:
-        table: whether it is a plain INSERT, or a MERGE of ours.
-        types: gives the types of the columns that are filled, as in a description; none if unknown.
+        plain: whether it is a plain INSERT, whose placeholders are of its columns' types.
+        columns: gives the columns that are filled, as in a description; none if unknown.
     """
 
-    table: bool
-    types: Callable[[], Sequence[Any]]
+    plain: bool
+    columns: Callable[[], Sequence[Any]]
 
 
 class Driver(Protocol):

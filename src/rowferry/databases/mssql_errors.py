@@ -34,6 +34,10 @@ _ENDED = (
 _RESULT_ENDED = (
     "a commit or rollback ends the result that is read on its connection: write on another one"
 )
+_BUSY = (
+    "a connection has one open result at a time: read it to its end or close its cursor first, or "
+    "use another connection"
+)
 _ADVICE = {
     "The ORDER BY clause is invalid": (
         "key= puts the query into FROM (…), where T-SQL takes no ORDER BY: leave it out, as the "
@@ -46,10 +50,8 @@ _ADVICE = {
     "no corresponding BEGIN TRANSACTION": _ENDED,
     "No transaction or savepoint of that name": _ENDED,
     "cannot be committed and cannot be rolled back to a savepoint": _ENDED,
-    "is busy with results": (
-        "a connection has one open result at a time: read it to its end or close its cursor first, "
-        "or use another connection"
-    ),
+    "is busy with results": _BUSY,
+    "[FreeTDS][SQL Server]Invalid cursor state": _BUSY,
     "Function sequence error": _RESULT_ENDED,
     "Associated statement is not prepared": _RESULT_ENDED,
     "ODBC SQL type -150": "it is sql_variant: CAST the column to the type that it holds",

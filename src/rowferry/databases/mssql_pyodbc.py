@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from rowferry.databases.mssql_driver import Into, Login, connection_words
+from rowferry.databases.mssql_pyodbc_arrays import Filled, stay_the_same
 from rowferry.databases.mssql_values import WRITTEN_BY_PYODBC
 from rowferry.exceptions import DriverError
 
@@ -104,7 +105,10 @@ class Pyodbc:
 
     def execute_array(self, cursor: Any, sql: str, rows: list[Any], into: Into) -> bool:
         # FreeTDS knows no arrays: with fast_executemany it ends the process.
-        if not into.table or _is_freetds(cursor.connection.getinfo(_DRIVER_NAME)):
+        if not into.plain or len(rows) == 1 or _is_freetds(cursor.connection.getinfo(_DRIVER_NAME)):
+            return False
+        columns = [Filled(kind, size, digits) for _, kind, _, size, _, digits, _ in into.columns()]
+        if not columns or not stay_the_same(rows, columns):
             return False
         cursor.fast_executemany = True
         cursor.executemany(sql, rows)

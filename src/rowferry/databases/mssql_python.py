@@ -102,8 +102,8 @@ class MSSQLPython:
             return False
 
         def of_nulls(position: int) -> Size | None:
-            types = into.types()
-            return OF_TYPES.get(types[position]) if position < len(types) else None
+            columns = into.columns()
+            return OF_TYPES.get(columns[position][1]) if position < len(columns) else None
 
         found = sizes(rows, of_nulls)
         if found is None:

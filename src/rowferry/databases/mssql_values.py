@@ -64,10 +64,12 @@ class Target(NamedTuple):
     Attributes:
         table: as it stands in the statement.
         columns: their names, one for each placeholder; None where the statement names none.
+        plain: True of a plain INSERT, False of a MERGE.
     """
 
     table: str
     columns: tuple[str, ...] | None
+    plain: bool
 
     @property
     def columns_query(self) -> str:
@@ -80,12 +82,12 @@ def target(sql: str) -> Target | None:
     """Read a plain INSERT, or a `merge`; None where *sql* is anything else."""
     found = _MERGE.match(sql)
     if found is not None:
-        return Target(found[1], tuple(found[2].split(", ")))
+        return Target(found[1], tuple(found[2].split(", ")), plain=False)
     insert = plain_insert(sql, "qmark")
     if insert is None or insert.names is not None:
         return None
     columns = insert.columns and tuple(map(_unquoted, insert.columns))
-    return Target(insert.table, columns)
+    return Target(insert.table, columns, plain=True)
 
 
 _MERGE = re.compile(

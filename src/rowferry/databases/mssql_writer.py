@@ -21,8 +21,8 @@ class Writer:
     def __init__(self, driver: Driver, conn: Connection, sql: str) -> None:
         self._driver, self._conn, self._sql = driver, conn, sql
         self._target = target(sql)
-        self._types: Sequence[Any] | None = None
-        self._into = Into(self._target is not None, self._types_of_columns)
+        self._described: Sequence[Any] | None = None
+        self._into = Into(self._target is not None and self._target.plain, self._columns)
         self._at: int | None = None
 
     def write(self, rows: list[Any]) -> None:
@@ -37,16 +37,16 @@ class Writer:
         del error
         return self._at
 
-    def _types_of_columns(self) -> Sequence[Any]:
-        if self._types is None:
-            self._types = self._look_up(self._target.columns_query) if self._target else ()
-        return self._types
+    def _columns(self) -> Sequence[Any]:
+        if self._described is None:
+            self._described = self._look_up(self._target.columns_query) if self._target else ()
+        return self._described
 
     def _look_up(self, query: str) -> Sequence[Any]:
         try:
             with closing(self._conn.cursor()) as cursor:
                 cursor.execute(query)
-                return [column[1] for column in cursor.description]
+                return list(cursor.description)
         except Exception:  # noqa: BLE001 - whatever it is, the statement itself will say it
             return ()
 
