@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 from hypothesis import settings
 
+import mssql_conformance
 import rowferry
 import servers
-from rowferry.databases import DATABASES
+from rowferry.databases import DATABASES, database_of_type
+from standins.mssql import in_a_process
 
 settings.register_profile("rowferry", deadline=None)  # a busy machine is no fault
 settings.load_profile("rowferry")
@@ -53,15 +55,11 @@ def psycopg2_connection(postgresql):
         yield conn
 
 
-LIVE = {"MSSQL": "ROWFERRY_MSSQL_URL"}
-"""Databases whose servers nobody can start here, and where the URL of one is looked for."""
+def _name(database):
+    return f"mssql-{database.driver}" if database.dbtype == "MSSQL" else database.driver
 
 
-def _can_be_had(database):
-    return database.dbtype not in LIVE or LIVE[database.dbtype] in os.environ
-
-
-@pytest.fixture(params=filter(_can_be_had, DATABASES), ids=lambda database: database.driver)
+@pytest.fixture(params=DATABASES, ids=_name)
 def database(request):
     """Each database that rowferry knows."""
     return request.param
@@ -101,12 +99,24 @@ def _duckdb(request, folder):
     return partial(servers.driver("duckdb").connect, folder / "test.db")
 
 
-def _live(driver, request, folder):
-    """Connect to the server that the environment names, without the tables of these tests."""
-    url = os.environ[LIVE[request.getfixturevalue("database").dbtype]]
-    make = partial(rowferry.connect, url, driver=driver)
+@pytest.fixture(scope="session")
+def mssql():
+    """The URL of the SQL Server that the environment names, else of a stand-in for these tests."""
+    if url := os.environ.get("ROWFERRY_MSSQL_URL"):
+        yield url
+        return
+    query, _ = database_of_type("MSSQL").columns_query("sensors", None)
+    with in_a_process(mssql_conformance.server, TABLE, query) as server:
+        login = f"{server.user}:{server.password}@127.0.0.1:{server.port}"
+        yield f"mssql://{login}/{server.database}?Encrypt=no"
+
+
+def _mssql(driver, request, folder):
+    """Connect to the server without the tables of these tests."""
+    servers.driver(driver, HOW_TO_GET[driver])
+    make = partial(rowferry.connect, request.getfixturevalue("mssql"), driver=driver)
     with closing(make()) as conn:
-        rowferry.execute("DROP TABLE IF EXISTS sensors, copies, failures", conn)
+        rowferry.execute(mssql_conformance.EMPTY, conn)
     return make
 
 
@@ -152,6 +162,8 @@ def _mariadb(driver, request, folder):
 
 
 HOW_TO_GET = {
+    "mssql_python": "pip install mssql-python, and apt-get install libltdl7",
+    "pyodbc": "pip install pyodbc mssql-python, and apt-get install unixodbc",
     "pymysql": "pip install PyMySQL",
     "MySQLdb": "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
 }
@@ -161,8 +173,8 @@ PLACES = {
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
     "duckdb": _duckdb,
-    "mssql_python": partial(_live, "mssql_python"),
-    "pyodbc": partial(_live, "pyodbc"),
+    "mssql_python": partial(_mssql, "mssql_python"),
+    "pyodbc": partial(_mssql, "pyodbc"),
     "pymysql": partial(_mariadb, "pymysql"),
     "MySQLdb": partial(_mariadb, "MySQLdb"),
 }

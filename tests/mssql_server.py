@@ -161,14 +161,8 @@ def keyed_script():
     }
 
 
-def server(columns_queries):
-    """
-    Make the server.
-
-    *columns_queries* are the texts of rowferry's own questions for the columns of sensors.
-    """
-    sensors, measured = Table("sensors", SENSORS), Table("measured", VALUES)
-    deadlock = SQLError(1205, "Transaction (Process ID 52) was deadlocked on lock resources.")
+def columns_known(schema=None):
+    """Answer the question for the columns of a table: those of sensors are known."""
     described = Result(
         "s nvarchar(128), c nvarchar(128), t nvarchar(128), nn int, d int",
         [
@@ -177,14 +171,25 @@ def server(columns_queries):
             ("dbo", "depth", "decimal(9,2)", 0, 0),
         ],
     )
-    here, in_schema = columns_queries
     nothing = Result(described.columns, [])
-    columns = lambda table, schema="dbo": described if (table, schema) in _KNOWN else nothing
+    parameters = "t nvarchar(128)" if schema is None else "t nvarchar(128), s nvarchar(128)"
+    return query(lambda table, *_: described if table == "sensors" else nothing, parameters)
+
+
+def server(columns_queries):
+    """
+    Make the server.
+
+    *columns_queries* are the texts of rowferry's own questions for the columns of sensors.
+    """
+    sensors, measured = Table("sensors", SENSORS), Table("measured", VALUES)
+    deadlock = SQLError(1205, "Transaction (Process ID 52) was deadlocked on lock resources.")
+    here, in_schema = columns_queries
     statements = {
         **sensors_script(sensors),
         **keyed_script(),
-        here: query(columns, "t nvarchar(128)"),
-        in_schema: query(columns, "t nvarchar(128), s nvarchar(128)"),
+        here: columns_known(),
+        in_schema: columns_known("dbo"),
         INSERT_VALUES: measured.insert(),
         "SELECT * FROM measured": measured.select(),
         f"SELECT {', '.join(f'[{name}]' for name in NAMES)} FROM measured WHERE 1 = 0": Result(
@@ -208,6 +213,3 @@ def server(columns_queries):
         "EXEC late_error": [Affected(3), SQLError(50001, "after the first result")],
     }
     return SQLServer(statements, tables=[sensors])
-
-
-_KNOWN = {("sensors", "dbo")}

@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+import mssql_conformance
 from rowferry import (
     FailedRow,
     abort,
@@ -54,8 +55,7 @@ ALWAYS_IN_TRANSACTION = {"MSSQL"}
 """Databases whose drivers begin the next transaction when one ends."""
 
 ENDLESS = {  # where every recursion has an end, or is written in another way
-    "MSSQL": "WITH n(i) AS (SELECT CAST(1 AS bigint) UNION ALL SELECT i + 1 FROM n) "
-    "SELECT max(i) FROM n OPTION (MAXRECURSION 0)",
+    "MSSQL": mssql_conformance.ENDLESS,
     "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
     "information_schema.collations b, information_schema.collations c, "
     "information_schema.collations d",

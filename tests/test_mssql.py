@@ -37,7 +37,6 @@ from rowferry.testing import FakeApi
 from standins.mssql import in_a_process
 
 WHAT_THE_STAND_IN_CANNOT_RUN = (
-    "the conformance suite, test_databases.py, which makes tables and asks any SQL",
     "whether the server takes what rowferry writes itself: MERGE, CREATE TABLE, queries by key",
     "the columns of a real catalogue, of which table_info asks sys.columns",
     "how the server converts what is bound to the types of its columns",
@@ -92,6 +91,9 @@ only = lambda *ways: pytest.mark.parametrize(
     "way", ways, indirect=True, ids=lambda way: way.__name__
 )
 """Run a test with these drivers."""
+
+freetds = only(pyodbc_freetds)
+"""Run a test with FreeTDS: what the others do in test_databases.py."""
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +192,7 @@ class Counted:
         (lambda cursor: lambda row: (cursor.description[0][0], row[0]), ("code", 1)),
     ],
 )
+@freetds
 def test_mssql_row_factories_make_the_rows(three, factory, first):
     rows = etl.fetchall(script.SELECT, three, row_factory=factory)
     assert rows[0] == first
@@ -216,6 +219,7 @@ def test_mssql_a_mapping_of_several_parameters_is_refused_as_their_order_is_not_
         etl.fetchall("SELECT ? AS v", conn, {"a": 1, "b": 2})
 
 
+@freetds
 def test_mssql_nothing_runs_until_the_first_row_is_asked_for(three):
     rows = etl.iter_rows(script.SELECT, three)
     etl.load("sensors", three, sensors(4))
@@ -231,17 +235,20 @@ def test_mssql_a_read_is_one_message_and_its_commit_another(three, server):
     assert counted.commits == 2
 
 
+@freetds
 def test_mssql_a_second_fetch_sees_what_others_wrote(three, other):
     assert codes(three) == [1, 2, 3]
     etl.load("sensors", other, sensors(4))
     assert codes(three) == [1, 2, 3, 4]
 
 
+@freetds
 def test_mssql_a_statement_without_rows_gives_none_and_is_committed(three, other):
     assert etl.fetchall("DELETE FROM sensors", three) == []
     assert codes(other) == []
 
 
+@freetds
 def test_mssql_the_transform_takes_what_was_fetched(three):
     twice = lambda chunk: (sign * row["code"] for row in chunk for sign in (1, -1))
     assert etl.fetchall(script.SELECT, three, transform=twice, chunk_size=2) == [
@@ -254,6 +261,7 @@ def test_mssql_the_transform_takes_what_was_fetched(three):
     ]
 
 
+@freetds
 def test_mssql_two_columns_of_one_name_are_an_error_that_names_them(conn):
     with pytest.raises(SourceError, match=r"'a'.*AS"):
         etl.fetchall("SELECT 1 AS a, 2 AS a", conn)
@@ -284,6 +292,7 @@ def test_mssql_a_refused_query_says_what_was_asked_and_answered(conn):
         etl.execute(query, conn)
 
 
+@freetds
 def test_mssql_a_closed_connection_is_named_as_the_reason(connect):
     conn = connect()
     conn.close()
@@ -305,6 +314,7 @@ def test_mssql_a_read_that_is_left_frees_the_connection_and_keeps_what_the_user_
     assert codes(other) == [1]
 
 
+@freetds
 def test_mssql_users_may_write_and_commit_between_the_rows_of_a_small_result(three, other):
     for code, row in enumerate(etl.iter_rows(script.SELECT, three, chunk_size=1), 1):
         assert row["code"] == code
@@ -387,6 +397,7 @@ def test_mssql_a_fetch_is_interrupted_from_another_thread(connect, query):
 # Loading.
 
 
+@freetds
 def test_mssql_load_takes_dicts_and_named_tuples(conn, other):
     assert etl.load("sensors", conn, sensors(1)) == (1, 0)
     assert etl.load("sensors", conn, [Sensor(2, "b"), Sensor(3, "c")]) == (2, 0)
@@ -408,6 +419,7 @@ def test_mssql_dicts_of_several_values_are_refused_where_their_order_is_not_know
         etl.executemany(update, three, [{"code": 1, "description": "x"}])
 
 
+@freetds
 def test_mssql_the_insert_has_question_marks(conn):
     assert etl.generate_insert_sql("s.t", {"a": 1, "b": 2}, conn) == (
         "INSERT INTO s.t (a, b) VALUES (?, ?)"
@@ -423,12 +435,14 @@ def test_mssql_load_commits_each_chunk(conn, other, server, size):
     assert codes(other) == [1, 2, 3]
 
 
+@freetds
 def test_mssql_an_error_rolls_the_chunk_back_and_keeps_those_before(conn, other):
     with pytest.raises(InsertError, match=r"INSERT INTO sensors(?s:.)*Violation of PRIMARY KEY"):
         etl.load("sensors", conn, sensors(1, 2, 3, 3), chunk_size=2)
     assert codes(other) == [1, 2]
 
 
+@freetds
 def test_mssql_without_commit_chunks_it_is_all_or_nothing(conn, other):
     with pytest.raises(InsertError):
         etl.load("sensors", conn, sensors(1, 2, 3, 3), commit_chunks=False, chunk_size=2)
@@ -437,6 +451,7 @@ def test_mssql_without_commit_chunks_it_is_all_or_nothing(conn, other):
     assert codes(other) == [1, 2]
 
 
+@freetds
 def test_mssql_on_error_gets_the_failed_rows_once_a_chunk(conn, other):
     calls = []
     rows = sensors(1, 1, 2, 3, 3, 4, 4, 5)
@@ -445,6 +460,7 @@ def test_mssql_on_error_gets_the_failed_rows_once_a_chunk(conn, other):
     assert codes(other) == [1, 2, 3, 4, 5]
 
 
+@freetds
 def test_mssql_on_error_without_commit_chunks_keeps_the_good_rows_of_all_chunks(conn, other):
     seen = []
     rows = sensors(1, 2, 3, 3, 4, 5)
@@ -474,6 +490,7 @@ def test_mssql_a_row_that_is_refused_is_a_failure_of_its_row(conn, message):
         etl.executemany(script.INSERT, conn, [REFUSED[message]])
 
 
+@freetds
 def test_mssql_bisecting_finds_exactly_the_bad_rows(conn):
     bad = {0, 1, 57, 58, 64, 199}
     rows = [{"code": n, "description": None if n in bad else "x"} for n in range(200)]
@@ -483,6 +500,7 @@ def test_mssql_bisecting_finds_exactly_the_bad_rows(conn):
     assert codes(conn) == [n for n in range(200) if n not in bad]
 
 
+@freetds
 def test_mssql_a_row_that_lacks_a_column_is_a_failure_of_its_row(conn):
     failed = []
     rows = [*sensors(1), {"code": 2}, *sensors(3)]
@@ -650,6 +668,7 @@ def test_mssql_a_cut_while_rows_are_written_is_the_error_that_is_told(conn):
         assert conn.closed
 
 
+@freetds
 def test_mssql_the_outermost_verb_commits(three, other):
     def transform(chunk):
         assert etl.fetchone("SELECT count(*) AS n FROM sensors", three)["n"] >= 3
@@ -690,6 +709,7 @@ def test_mssql_copy_rows_with_parameters_and_transform(conn, sqlite):
     assert sqlite.execute("SELECT v FROM copies").fetchall() == [("abab",)]
 
 
+@freetds
 def test_mssql_the_same_connection_reads_and_writes(three):
     rows = etl.iter_rows(script.SELECT, three, (), tuples, chunk_size=1)
     moved = ((code + 10, description) for code, description in rows)

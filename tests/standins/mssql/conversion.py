@@ -19,7 +19,7 @@ def convert(value, column, table):
 
     Raises:
         SQLError: 515 NULL where there may be none, 245 and 8114 no such value, 8115 too large,
-            2628 too long, 241 no date.
+            2628 too long, 241 no date, 206 a type that is not converted into the column's.
     """
     if value is None:
         if not column.nullable:
@@ -30,6 +30,8 @@ def convert(value, column, table):
         made = _CONVERSIONS.get(base, _as_it_is)(value, column.type)
     except (ValueError, InvalidOperation) as problem:
         raise _not_converted(value, column) from problem
+    except (TypeError, AttributeError) as problem:
+        raise _of_another_kind(value, column) from problem
     if column.type.max_length != -1 and base in _WITH_LENGTH:
         _check_length(made, column, table)
     return made
@@ -143,6 +145,11 @@ def _overflow(of):
     return SQLError(
         8115, f"Arithmetic overflow error converting expression to data type {of.base}.", state=2
     )
+
+
+def _of_another_kind(value, column):
+    kind = type(value).__name__
+    return SQLError(206, f"Operand type clash: {kind} is incompatible with {column.type.base}", 2)
 
 
 def _not_converted(value, column):
