@@ -45,7 +45,7 @@ WHAT_THE_STAND_IN_CANNOT_RUN = (
     "encryption, logins other than by name and password, availability groups",
     "sql_variant, table-valued parameters, cursors of the server, MARS",
 )
-"""What nothing here says anything about."""
+"""What nothing here says anything about, as the page on databases says."""
 
 ODBC = "libs/linux/debian_ubuntu/*/lib/libmsodbcsql*"
 DATABASE = database_of_type("MSSQL")
@@ -1067,3 +1067,9 @@ LOST = [
 @pytest.mark.parametrize(("error", "gone", "goes_on"), LOST)
 def test_mssql_errors_tell_whether_another_connection_may_go_on(error, gone, goes_on):
     assert (mssql_errors.is_gone(error), mssql_errors.goes_on(error)) == (gone, goes_on)
+
+
+def test_mssql_what_the_stand_in_cannot_run_is_in_the_documents():
+    page = (Path(__file__).parent.parent / "docs/databases.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## SQL Server")
+    assert [line for line in WHAT_THE_STAND_IN_CANNOT_RUN if f"\n* {line}\n" not in section] == []
