@@ -155,7 +155,8 @@ def echo():
     column = ["NUMBER"]
     query = lambda: Query([f"VALUE {column[0]}"], lambda binds: [(binds["value"],)])
     with Oracle({}) as oracle:
-        conn = oracledb.connect(user="scott", password="tiger", dsn=oracle.dsn)
+        login = {"user": "scott", "password": "tiger", "dsn": oracle.dsn}
+        conn = oracledb.connect(**login, stmtcachesize=0)  # it would keep the defaults of then
 
         def echo(declared, value, bind_type=None):
             column[0] = declared
@@ -392,6 +393,38 @@ def test_binds_of_a_query_may_change_value_and_type(oracle, cursor):
     assert fetched == [str(value) for value in values]
 
 
+def test_a_query_of_a_table_may_choose_and_order_its_rows(oracle, sensors, cursor):
+    sql = "SELECT code FROM sensors WHERE code > :after ORDER BY code"
+    after = lambda rows, binds: sorted((row[0],) for row in rows if row[0] > binds["after"])
+    oracle.script(sql, Query(["CODE NUMBER(10)"], after, table=sensors))
+    cursor.executemany(ADD, [(code, "x") for code in (5, 1, 3)])
+    assert cursor.connection.cursor().execute(sql, [1]).fetchall() == [(3,), (5,)]
+
+
+def test_more_statements_than_the_driver_keeps_cursors_for_are_served(oracle, conn):
+    queries = {f"SELECT {number} FROM dual": number for number in range(60)}
+    for sql, number in queries.items():
+        oracle.script(sql, Query(["N NUMBER(10)"], [(number,)]))
+    for _ in range(2):
+        for sql, number in queries.items():
+            assert conn.cursor().execute(sql).fetchall() == [(number,)]
+
+
+def test_a_pool_gives_its_connections_again(oracle):
+    login = {"user": "scott", "password": "tiger", "dsn": oracle.dsn}
+    with contextlib.closing(oracledb.create_pool(**login, min=1, max=2)) as pool:
+        for _ in range(3):
+            with pool.acquire() as conn, conn.cursor() as cursor:
+                assert cursor.execute(NUMBERS).fetchone() == (0,)
+    assert {call.session for call in oracle.calls} == {1}
+
+
+def test_what_the_driver_says_of_its_program_is_read_over(conn, cursor):
+    conn.module, conn.action, conn.clientinfo = "nightly", "load é", "x" * 60
+    conn.current_schema = "BGS"
+    assert cursor.execute(NUMBERS).fetchone() == (0,)
+
+
 def test_white_space_makes_no_difference_to_a_statement(oracle, cursor):
     assert cursor.execute("SELECT n\n  FROM numbers").fetchone() == (0,)
 
@@ -527,8 +560,11 @@ def test_an_array_of_binds_is_one_round_trip(oracle, conn, cursor):
 
 def test_batch_errors_have_their_rows_and_the_others_stay(oracle, sensors, conn, cursor):
     rows = [(1, "a"), (1, "b"), (2, "longer than ten"), (None, "c"), (3, "d")]
-    cursor.executemany(ADD, rows, batcherrors=True)
+    conn.autocommit = True  # which holds for what has no errors
+    cursor.executemany(ADD, rows, batcherrors=True, arraydmlrowcounts=True)
     assert oracle.count() == 1
+    assert cursor.getarraydmlrowcounts() == [1, 0, 0, 0, 1]
+    assert sensors.rows == {}
     assert cursor.rowcount == 2
     errors = [(error.offset, error.full_code) for error in cursor.getbatcherrors()]
     assert errors == [(1, "ORA-00001"), (2, "ORA-12899"), (3, "ORA-01400")]
@@ -563,6 +599,25 @@ def test_each_row_of_binds_may_have_its_count(oracle, sensors, cursor):
     cursor.executemany(sql, [{"below": 2}, {"below": 1}, {"below": 5}], arraydmlrowcounts=True)
     assert cursor.getarraydmlrowcounts() == [2, 0, 3]
     assert cursor.rowcount == 5
+
+
+def test_a_change_may_do_what_a_merge_does(oracle, sensors, conn, cursor):
+    def merge(rows, binds):
+        rows[binds["code"],] = (binds["code"], binds["description"])
+        return 1
+
+    sql = "MERGE INTO sensors USING dual ON (code = :code) WHEN ... :description ..."
+    oracle.script(sql, Change(sensors, merge))
+    cursor.executemany(sql, [(1, "a"), (2, "b"), (1, "c")])
+    assert cursor.rowcount == 3
+    assert conn.cursor().execute(ALL).fetchall() == [(1, "c"), (2, "b")]
+
+
+def test_a_block_of_plsql_takes_binds(oracle, cursor):
+    block = "BEGIN log_run(:code, :text, :code); END;"
+    oracle.script(block, Done())
+    cursor.execute(block, code=1, text="x")
+    assert oracle.calls[0].binds == ([1, "x"],)
 
 
 def test_ddl_commits(oracle, sensors, cursor):
@@ -652,6 +707,14 @@ def test_a_pause_ends_when_another_thread_cancels(oracle, conn, cursor):
     assert len(cursor.execute("SELECT slow").fetchall()) == 1000
 
 
+def test_a_server_that_does_not_heed_a_break_is_given_up(oracle, conn, cursor):
+    oracle.script("SELECT dead", Query(["N NUMBER(10)"], [(1,)], at={0: Pause(60, deaf=True)}))
+    conn.call_timeout = 200
+    with refused("DPY-4011"):
+        cursor.execute("SELECT dead")
+    assert not conn.is_healthy()
+
+
 def test_a_pause_that_is_over_changes_nothing(oracle, cursor):
     rows = [(number,) for number in range(10)]
     oracle.script("SELECT late", Query(["N NUMBER(10)"], rows, at={5: Pause(0.05)}))
@@ -663,6 +726,11 @@ def test_a_cancel_between_calls_ends_the_next_one(conn, cursor):
     with refused("ORA-01013"):
         cursor.execute(NUMBERS)
     assert len(cursor.execute(NUMBERS).fetchall()) == 1000
+
+
+def test_a_cursor_that_scrolls_is_refused(conn):
+    with refused("ORA-03001", "scrollable"):
+        conn.cursor(scrollable=True).execute(NUMBERS)
 
 
 def test_what_the_stand_in_does_not_speak_is_an_error_and_no_hang(cursor):

@@ -110,6 +110,13 @@ class Packets:
             self.read_data()
             raise ClosedError  # it speaks out of turn
 
+    def ignore(self, seconds):
+        """Wait so long, whatever the client sends, unless it closes."""
+        closed = select.poll()
+        closed.register(self._sock, select.POLLRDHUP)
+        if closed.poll(seconds * 1000):
+            raise ClosedError
+
     def drain(self):
         """Drop the rest of a request; the client sends no other before it has an answer."""
         while select.select([self._sock], [], [], _QUIET)[0]:

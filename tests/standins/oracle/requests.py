@@ -4,13 +4,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from .packets import ClosedError
 from .ttc import MAX_STRING, Function, Lob, Message, Option, Reader, UnsupportedError
 from .values import BLOB, CLOB, DECODERS
 
 _ARRAY = 0x40
 _ROW_COUNTS = 0x4000
+_SCROLLABLE = 0x02
 _NATIONAL = 2
 _PLACEHOLDER = re.compile(r"""'[^']*'|"[^"]*"|--[^\n]*|/\*.*?\*/|:"?(\w+)""", re.DOTALL)
+_RETURNING = re.compile(r"\breturning\b.*\binto\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,17 @@ class BindType:
     form: int
     is_long: bool
 
-    def read(self, reader):
+    def decoder(self, reader):
+        """Give a function that reads a value of this type; None for NULL."""
         if self.code in {CLOB, BLOB}:
-            data = reader.twice_counted()
-            return None if data is None else Locator(data)
-        data = reader.counted()
-        if data is None:
-            return None
-        if self.form == _NATIONAL:
-            return data.decode("utf-16-be")
-        if self.code not in DECODERS:
+            read, decode = reader.twice_counted, Locator
+        elif self.code in DECODERS:
+            read, decode = reader.counted, DECODERS[self.code]
+        else:
             raise UnsupportedError(f"binds of type {self.code}")
-        return DECODERS[self.code](data)
+        if self.form == _NATIONAL and decode is not Locator:
+            decode = lambda data: data.decode("utf-16-be")
+        return lambda: None if (data := read()) is None else decode(data)
 
 
 @dataclass(slots=True)
@@ -103,16 +105,6 @@ def names_of(sql):
     return [match[1] for match in _PLACEHOLDER.finditer(sql) if match[1]]
 
 
-def _read_function(reader):
-    """Read up to the number of the next function; give it, and whether it is a piggyback."""
-    message = reader.ub1()
-    if message not in {Message.FUNCTION, Message.PIGGYBACK}:
-        raise UnsupportedError(f"messages of type {message}")
-    number = reader.ub1()
-    reader.skip("pu")  # sequence number, token
-    return number, message == Message.PIGGYBACK
-
-
 def read_request(reader: Reader, bind_types_of, close):
     """
     Read the next request.
@@ -129,6 +121,16 @@ def read_request(reader: Reader, bind_types_of, close):
     if not reader.is_done:
         raise UnsupportedError(f"what follows {request.function.name}")
     return request
+
+
+def _read_function(reader):
+    """Read up to the number of the next function; give it, and whether it is a piggyback."""
+    message = reader.ub1()
+    if message not in {Message.FUNCTION, Message.PIGGYBACK}:
+        raise UnsupportedError(f"messages of type {message}")
+    number = reader.ub1()
+    reader.skip("pu")  # sequence number, token
+    return number, message == Message.PIGGYBACK
 
 
 def _read_body(number, reader, bind_types_of):
@@ -157,8 +159,25 @@ def _read_piggyback(number, reader, close):
     elif number == Function.SET_SCHEMA:
         reader.ub1()
         reader.twice_counted()
+    elif number == Function.SET_END_TO_END_ATTR:
+        _read_end_to_end(reader)
+    elif number == Function.PIPELINE_BEGIN:
+        raise ClosedError  # an error would have to be answered many times
     else:
         raise UnsupportedError(f"piggyback {number}")
+
+
+def _read_end_to_end(reader):
+    """Skip what says who works for whom, on what: lengths first, then texts."""
+    reader.skip("ppu")
+    lengths = []
+    for unused in ("", "", "pupu", "pupu", ""):
+        reader.ub1()
+        lengths.append(reader.ub())
+        reader.skip(unused)
+    for length in lengths:
+        if length:
+            reader.counted()
 
 
 def _read_execute(reader):
@@ -179,20 +198,23 @@ def _read_execute(reader):
     al8i4 = [reader.ub() for _ in range(13)]
     executions, is_query, flags = al8i4[1], al8i4[7], al8i4[9]
     request.row_counts = bool(flags & _ROW_COUNTS)
+    if flags & _SCROLLABLE:
+        raise UnsupportedError("scrollable cursors")
     if define_count:
         request.defines = [_read_bind_type(reader) for _ in range(define_count)]
-    elif bind_count:
-        if request.sql and re.search(
-            r"\breturning\b.*\binto\b", request.sql, re.IGNORECASE | re.DOTALL
-        ):
-            raise UnsupportedError("RETURNING INTO")
-        longs_last = not request.options & Option.PLSQL_BIND
-        types = [_read_bind_type(reader, longs_last=longs_last) for _ in range(bind_count)]
-        request.bind_types = types
-        request.binds = _read_bind_rows(reader, types, 1 if is_query else executions)
-    elif not is_query:
-        request.binds = [[] for _ in range(executions)]
+    else:
+        _read_binds(request, reader, bind_count, 1 if is_query else executions)
     return request
+
+
+def _read_binds(request, reader, count, executions):
+    """Read the types of binds, and then their values."""
+    if request.sql and _RETURNING.search(request.sql):
+        raise UnsupportedError("RETURNING INTO")
+    longs_last = not request.options & Option.PLSQL_BIND
+    types = [_read_bind_type(reader, longs_last=longs_last) for _ in range(count)]
+    request.bind_types = types or None
+    request.binds = _read_bind_rows(reader, types, executions)
 
 
 def _read_reexecute(function, reader, bind_types_of):
@@ -205,8 +227,7 @@ def _read_reexecute(function, reader, bind_types_of):
     if function == Function.REEXECUTE_AND_FETCH:
         request.rows = count
         request.options |= Option.FETCH
-    executions = 1 if is_query else count
-    request.binds = _read_bind_rows(reader, types, executions) if types else [[]] * executions
+    request.binds = _read_bind_rows(reader, types or [], 1 if is_query else count)
     return request
 
 
@@ -226,6 +247,9 @@ def _read_bind_type(reader, *, longs_last=True):
 
 
 def _read_bind_rows(reader, types, count):
+    if not types:
+        return [[] for _ in range(count)]
+    decoders = [kind.decoder(reader) for kind in types]
     order = sorted(range(len(types)), key=lambda at: types[at].is_long)
     rows = []
     for _ in range(count):
@@ -233,7 +257,7 @@ def _read_bind_rows(reader, types, count):
             raise UnsupportedError("binds that are no rows")
         row = [None] * len(types)
         for at in order:
-            row[at] = types[at].read(reader)
+            row[at] = decoders[at]()
         rows.append(row)
     return rows
 

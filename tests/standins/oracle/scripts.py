@@ -38,10 +38,16 @@ class Cut:
 
 
 class Pause:
-    """Nothing is sent for so many seconds, unless the client breaks the call."""
+    """
+    Nothing is sent for so many seconds.
 
-    def __init__(self, seconds):
+    Attributes:
+        deaf: whether the client cannot even break the call, as when the network is down.
+    """
+
+    def __init__(self, seconds, *, deaf=False):
         self.seconds = seconds
+        self.deaf = deaf
 
 
 class Once:
@@ -59,16 +65,19 @@ class Query:
     A query.
 
     Args:
-        columns: their declarations, or a Table, whose rows are then the rows.
-        rows: tuples; or a function of the binds (a dict) that gives them.
+        columns: their declarations, or a Table, for all of its columns and rows.
+        rows: tuples; or a function of the binds, a dict, that gives them.
+        table: a Table; *rows* is then a function of its rows, a list of tuples, and of the binds.
         at: what happens before the row of that number (from 0) is sent: an OracleError, a Cut, a
             Pause, or Once.
     """
 
-    def __init__(self, columns, rows=(), at=None):
-        self.table = columns if isinstance(columns, Table) else None
-        declared = columns.columns if self.table else map(Column.declared, columns)
-        self.columns = tuple(declared)
+    def __init__(self, columns, rows=(), *, table=None, at=None):
+        if isinstance(columns, Table):
+            self.columns, table = columns.columns, columns
+        else:
+            self.columns = tuple(map(Column.declared, columns))
+        self.table = table
         self.at = at or {}
         self._rows = rows
 
@@ -86,9 +95,10 @@ class Query:
 
     def rows(self, binds, transaction):
         """Give the rows as tuples."""
-        if self.table:
-            return list(transaction.rows(self.table).values())
-        return list(self._rows(binds) if callable(self._rows) else self._rows)
+        if self.table is None:
+            return list(self._rows(binds) if callable(self._rows) else self._rows)
+        rows = list(transaction.rows(self.table).values())
+        return list(self._rows(rows, binds)) if callable(self._rows) else rows
 
 
 class Change:

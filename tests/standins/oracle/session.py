@@ -35,7 +35,7 @@ class Call:
         name: that of the function: execute, reexecute, reexecute_and_fetch, fetch, lob_op, commit,
             rollback, ping or logoff.
         sql: the statement, for the first four.
-        binds: one list of values a row of binds, in the order of the statement.
+        binds: a list of values for each execution, in the order of the statement.
         rows: how many rows the answer may have.
         commits: whether it commits, by itself or because the client is in autocommit.
     """
@@ -225,7 +225,7 @@ class Session:
             error = OracleError(ARRAY_DML_ERRORS, "error(s) in array DML")
         elif request.options & Option.COMMIT and error is None:
             self._transaction.commit()
-        said = row_counts(counts) if request.row_counts and not error else b""
+        said = row_counts(counts) if request.row_counts else b""
         return said + outcome(
             cursor=cursor.number,
             rows=sum(counts),
@@ -269,7 +269,8 @@ class Session:
         if isinstance(fault, OracleError):
             raise fault
         if isinstance(fault, Pause):
-            self._packets.wait(fault.seconds)
+            wait = self._packets.ignore if fault.deaf else self._packets.wait
+            wait(fault.seconds)
         elif isinstance(fault, Cut):
             self._packets.send_part(said)
             raise ClosedError

@@ -56,6 +56,7 @@ class Function(IntEnum):
     SET_END_TO_END_ATTR = 135
     PING = 147
     SET_SCHEMA = 152
+    PIPELINE_BEGIN = 199
 
 
 class Option(IntFlag):
@@ -144,11 +145,6 @@ class Reader:
             self._at, end = 0, count
         self._at = end
         return self._data[end - count : end]
-
-    def peek(self):
-        byte = self.raw(1)[0]
-        self._at -= 1
-        return byte
 
     def ub1(self):
         return self.raw(1)[0]

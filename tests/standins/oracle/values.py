@@ -84,15 +84,18 @@ def decode_number(data):
     """Give an int where it is one, else a Decimal."""
     if data == b"\x80":
         return 0
-    positive = data[0] & 0x80
-    if positive:
-        weight, pairs = data[0] - 0xC1, [byte - 1 for byte in data[1:]]
+    if data[0] & 0x80:
+        sign, weight, pairs = "", data[0] - 0xC1, [byte - 1 for byte in data[1:]]
     else:
-        weight, pairs = 0x3E - data[0], [101 - byte for byte in data[1:].removesuffix(b"\x66")]
-    digits = "".join(f"{pair:02}" for pair in pairs)
+        pairs = [101 - byte for byte in data[1:].removesuffix(b"\x66")]
+        sign, weight = "-", 0x3E - data[0]
+    digits = sign + "".join([f"{pair:02}" for pair in pairs])
     exponent = 2 * (weight + 1 - len(pairs))
-    number = Decimal(f"{'' if positive else '-'}{digits}e{exponent}")
-    return int(number) if number == number.to_integral_value() else number
+    if exponent >= 0:
+        return int(digits) * 10**exponent
+    if digits.endswith("0"):  # half of a pair
+        digits, exponent = digits[:-1], exponent + 1
+    return Decimal(f"{digits}e{exponent}")
 
 
 def encode_date(value):
