@@ -45,9 +45,15 @@ def statements(count):
 
 
 @contextlib.contextmanager
-def process(count):
-    """Run a stand-in with so many readings in a process of its own; give its dsn."""
-    command = [sys.executable, "-m", "standins.oracle", "--rows", str(count)]
+def process(count, script="standins.oracle.readings:statements"):
+    """
+    Run a stand-in in a process of its own; give its dsn.
+
+    Args:
+        count: what the function is called with.
+        script: module and function that give the statements.
+    """
+    command = [sys.executable, "-m", "standins.oracle", "--rows", str(count), "--script", script]
     folder = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         try:

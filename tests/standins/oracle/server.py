@@ -17,7 +17,7 @@ class Oracle:
     Args:
         statements: what each does, by its text, in which white space makes no difference: a Query,
             a Change, an Insert, a Done or an OracleError.
-        users: passwords by name; names in upper case.
+        users: passwords by name, whose case makes no difference.
         keep_binds: whether `calls` has the binds; a benchmark has no room for them.
 
     Attributes:
@@ -25,7 +25,7 @@ class Oracle:
     """
 
     def __init__(self, statements, *, users=None, service="STANDIN", port=0, keep_binds=True):
-        self.users = users or {"SCOTT": "tiger"}
+        self.users = {name.upper(): word for name, word in (users or {"scott": "tiger"}).items()}
         self.service = service
         self.keeps_binds = keep_binds
         self.calls = []
@@ -69,7 +69,7 @@ class Oracle:
 
     @property
     def commits(self):
-        """How many calls committed."""
+        """How many calls were to commit."""
         return sum(call.commits for call in self.calls)
 
     def __enter__(self):

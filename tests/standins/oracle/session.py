@@ -37,7 +37,7 @@ class Call:
         sql: the statement, for the first four.
         binds: a list of values for each execution, in the order of the statement.
         rows: how many rows the answer may have.
-        commits: whether it commits, by itself or because the client is in autocommit.
+        commits: whether it is to commit, by itself or because the client is in autocommit.
     """
 
     session: int
