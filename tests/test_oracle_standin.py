@@ -7,6 +7,8 @@ These hold the stand-in to what the driver asks and decodes; they say nothing of
 import asyncio
 import contextlib
 import gc
+import os
+import signal
 import threading
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -30,7 +32,13 @@ from standins.oracle import (
     Wire,
 )
 from standins.oracle.readings import INSERT, SELECT, process, readings
-from standins.oracle.values import encode_number
+from standins.oracle.values import (
+    DECODERS,
+    encode_binary_double,
+    encode_date,
+    encode_number,
+    encode_timestamp,
+)
 
 oracledb = pytest.importorskip("oracledb", reason="no python-oracledb: pip install oracledb")
 
@@ -182,6 +190,32 @@ numbers = st.builds(
 moments = st.datetimes(MIDNIGHT.replace(year=1), MIDNIGHT.replace(year=9999))
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1000)
+
+
+@pytest.fixture(scope="module")
+def written(echo):
+    """Give the bytes that the driver writes for a value."""
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        for code, decode in list(DECODERS.items()):
+            look = lambda data, decode=decode: seen.append(data) or decode(data)
+            patch.setitem(DECODERS, code, look)
+
+        def written(declared, value, bind_type=None):
+            echo(declared, value, bind_type)
+            return seen.pop()
+
+        yield written
+
+
+@given(numbers, moments, st.floats(allow_nan=False))
+def test_the_stand_in_writes_what_the_driver_writes(written, number, moment, double):
+    assert encode_number(number) == written("NUMBER", number)
+    assert encode_date(moment) == written("DATE", moment, oracledb.DB_TYPE_DATE)
+    assert encode_timestamp(moment) == written("TIMESTAMP", moment, oracledb.DB_TYPE_TIMESTAMP)
+    assert encode_binary_double(double) == written(
+        "BINARY_DOUBLE", double, oracledb.DB_TYPE_BINARY_DOUBLE
+    )
 
 
 @given(whole_numbers)
@@ -705,6 +739,20 @@ def test_a_pause_ends_when_another_thread_cancels(oracle, conn, cursor):
     thread.join()
     assert conn.is_healthy()
     assert len(cursor.execute("SELECT slow").fetchall()) == 1000
+
+
+@pytest.mark.usefixtures("slow")
+def test_ctrl_c_ends_a_pause_and_the_connection_goes_on(oracle, cursor):
+    def interrupt():
+        until(lambda: oracle.count() > 5)  # the fetch that pauses
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        cursor.execute("SELECT slow").fetchall()
+    thread.join()
+    assert len(cursor.execute(NUMBERS).fetchall()) == 1000
 
 
 def test_a_server_that_does_not_heed_a_break_is_given_up(oracle, conn, cursor):
