@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS_READY := $(VENV)/.peers-ready
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench bench-databases docs clean
 
 $(READY): requirements-dev.txt pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(PEERS_READY): requirements-bench.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
 demo: $(READY)  ## 28,000 real airports into a local API, three ways
@@ -27,9 +32,16 @@ check: $(READY)  ## format, lint, types
 bench: $(READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
-docs: $(READY)  ## docs/performance.md, from the figures that were published last
+bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md, ETLHelper beside
+	$(BIN)/python benchmarks/databases.py $(BENCH)
+
+docs: $(READY)  ## the pages of figures, from those that were published last
 	cp benchmarks/intro.md docs/performance.md
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
+ifneq ($(wildcard benchmarks/published_databases.json),)
+	cp benchmarks/databases_intro.md docs/databases-performance.md
+	$(BIN)/python benchmarks/database_report.py benchmarks/published_databases.json >> docs/databases-performance.md
+endif
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

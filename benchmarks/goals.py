@@ -44,9 +44,11 @@ class Medians:
         return median(run["cpu"] / run["rows"] for run in self.runs(scenario, peer))
 
     def memory(self, scenario: str, rows: int) -> float:
-        """Give the peak RSS in MiB of rowferry with so many rows."""
-        runs = self.runs(scenario, OURS)
-        return median(run["rss_mib"] for run in runs if run["rows"] == rows)
+        """Give the peak RSS in MiB of rowferry with so many rows; KeyError where none had them."""
+        runs = [run["rss_mib"] for run in self.runs(scenario, OURS) if run["rows"] == rows]
+        if not runs:
+            raise KeyError(rows)
+        return median(runs)
 
     def most_memory(self) -> float:
         """Give the largest peak RSS in MiB that rowferry had in any run."""
@@ -122,19 +124,19 @@ GOALS = (
 )
 
 
-def table_of(results: dict[str, Any]) -> str:
-    """Give a table of the goals, what was measured, and whether that is enough."""
+def table_of(results: dict[str, Any], goals: tuple[Goal, ...] = GOALS) -> str:
+    """Give a table of *goals*, what was measured, and whether that is enough."""
     medians = Medians(results)
     lines = ["| goal | bound | measured | |", "| --- | ---: | ---: | --- |"]
-    for goal in GOALS:
-        try:
-            reached = goal.reached(medians)
-        except KeyError:
-            continue
-        enough = reached >= goal.bound if goal.at_least else reached <= goal.bound
-        sign = "≥" if goal.at_least else "≤"
-        bound, measured = goal.form.format(goal.bound), goal.form.format(reached)
-        lines.append(
-            f"| {goal.what} | {sign} {bound} | {measured} | {'' if enough else 'missed'} |"
-        )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_line(goal, medians) for goal in goals)])
+
+
+def _line(goal: Goal, medians: Medians) -> str:
+    bound = f"{'≥' if goal.at_least else '≤'} {goal.form.format(goal.bound)}"
+    try:
+        reached = goal.reached(medians)
+    except KeyError:
+        return f"| {goal.what} | {bound} | - | not measured |"
+    enough = reached >= goal.bound if goal.at_least else reached <= goal.bound
+    verdict = "" if enough else "missed"
+    return f"| {goal.what} | {bound} | {goal.form.format(reached)} | {verdict} |"

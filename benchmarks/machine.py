@@ -9,6 +9,10 @@ import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PACKAGES = (
     "rowferry",
@@ -23,7 +27,11 @@ PACKAGES = (
 PROGRAMS = {"nginx": ["nginx", "-v"], "wrk": ["wrk", "-v"]}
 
 
-def describe(postgresql: str) -> dict[str, object]:
+def describe(
+    postgresql: str,
+    packages: Sequence[str] = PACKAGES,
+    programs: Mapping[str, list[str]] = PROGRAMS,
+) -> dict[str, object]:
     """Give the date, the machine, and the versions, with that of the server *postgresql*."""
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -37,8 +45,8 @@ def describe(postgresql: str) -> dict[str, object]:
         "versions": {
             "Python": platform.python_version(),
             "PostgreSQL": postgresql,
-            **{name: _program(command) for name, command in PROGRAMS.items()},
-            **{name: _package(name) for name in PACKAGES},
+            **{name: _program(command) for name, command in programs.items()},
+            **{name: _package(name) for name in packages},
         },
     }
 

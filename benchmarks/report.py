@@ -30,13 +30,13 @@ def main() -> None:
     print(render(json.loads(parser.parse_args().results.read_text())), end="")
 
 
-def render(results: dict[str, Any]) -> str:
-    """Give the whole page: where it ran, a table a scenario, what is left to say."""
+def render(results: dict[str, Any], wanted: tuple[goals.Goal, ...] = goals.GOALS) -> str:
+    """Give the whole page: where it ran, what was *wanted*, a table a scenario, the rest."""
     note = [results["note"]] if "note" in results else []
     parts = [
         _setting(results),
         *note,
-        goals.table_of(results),
+        goals.table_of(results, wanted),
         *map(_scenario, results["scenarios"]),
     ]
     if "start_up" in results:
@@ -80,6 +80,8 @@ def _scenario(scenario: dict[str, Any]) -> str:
     parts += [f"Failed: {line}." for line in _failures(scenario)]
     if scenario["ideal"]:
         parts.append(f"The ideal with 64 in flight: {scenario['ideal']:,.0f} rows/s.")
+    if "note" in scenario:
+        parts.append(scenario["note"])
     if scenario["name"].startswith("memory") and good:
         parts.append(_growth(good))
     return "\n\n".join(parts)

@@ -175,9 +175,12 @@ def own_api(*, delay: float = 0.0, slow_share: float = 0.0) -> Iterator[OwnApi]:
 
 
 @contextmanager
-def _kept(command: list[str], folder: Path, *, user: str | None = None) -> Iterator[None]:
+def _kept(
+    command: list[str], folder: Path, *, user: str | None = None, stopped_by: str = "SIGINT"
+) -> Iterator[None]:
     """Run *command* under a keeper, which stops it when we end, however we end."""
-    keeper = [sys.executable, str(HERE / "keeper.py"), *(("--user", user) if user else ())]
+    keeper = [sys.executable, str(HERE / "keeper.py"), "--signal", stopped_by]
+    keeper += ["--user", user] if user else []
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*keeper, *command],

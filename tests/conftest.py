@@ -79,6 +79,10 @@ def _postgresql(login, request, folder):
     return make
 
 
+def _duckdb(request, folder):
+    return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
 @pytest.fixture
 def conn(connect):
     """A connection to each database, with an empty table `sensors`."""
@@ -114,6 +118,7 @@ PLACES = {
     "sqlite3": _sqlite,
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
+    "duckdb": _duckdb,
 }
 """For each driver what empties its database and gives the function that connects to it."""
 

@@ -1,6 +1,7 @@
 """Private servers for the tests: started where they are needed, stopped at the end."""
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import pwd
@@ -43,6 +44,14 @@ def missing(what, how):
     if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def driver(name):
+    """Give the module of a database that needs no server, which pip calls by the same name."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        missing(name, f"pip install {name}")
 
 
 @contextlib.contextmanager

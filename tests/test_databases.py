@@ -9,6 +9,7 @@ import logging
 import threading
 from collections import namedtuple
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -440,8 +441,13 @@ def test_on_error_without_commit_chunks_keeps_the_good_rows_of_all_chunks(conn, 
         assert codes(other) == []
 
     rows = sensors(1, 2, 3, 3, 4, 5)
-    kept = load("sensors", conn, rows, on_error=on_error, commit_chunks=False, chunk_size=2)
-    assert kept == (6, 1)
+    job = partial(load, "sensors", conn, rows, on_error=on_error, commit_chunks=False, chunk_size=2)
+    if not recognise(conn)[0].savepoints:
+        with pytest.raises(ConfigError, match="has no savepoints"):
+            job()
+        assert (codes(other), seen, is_idle(conn)) == ([], [], True)
+        return
+    assert job() == (6, 1)
     assert len(seen) == 1
     assert codes(other) == [1, 2, 3, 4, 5]
 
@@ -632,7 +638,8 @@ def test_table_info_gives_the_columns(conn):
     columns = table_info("sensors", conn)
     assert [column.name for column in columns] == ["code", "description", "depth"]
     assert columns[1].not_null is True
-    assert "40" in columns[1].type
+    # DuckDB takes the length of a text and forgets it.
+    assert "40" in columns[1].type or columns[1].type == "VARCHAR"
     assert columns[2][2:] == (False, False)
 
 

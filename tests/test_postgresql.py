@@ -1,9 +1,10 @@
 """What only PostgreSQL does, by both of its drivers."""
 
+import threading
 import time
 import tracemalloc
 from contextlib import closing
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -445,3 +446,71 @@ def test_table_info_takes_the_schema_for_what_it_is(pg):
 
 def test_the_driver_is_recognised_without_being_imported(pg):
     assert recognise(pg)[0].driver == type(pg).__module__.split(".")[0]
+
+
+@pytest.mark.parametrize(("zone", "kept"), [("Etc/UTC", "UTC"), ("Europe/Berlin", "Europe/Berlin")])
+def test_a_session_in_utc_has_it_by_its_plain_name(postgresql, zone, kept):
+    with closing(connect_to(postgresql.url, options=f"-c TimeZone={zone}")) as conn:
+        assert conn.info.transaction_status == 0
+        assert conn.info.parameter_status("TimeZone") == kept
+        at = fetchone("SELECT timestamptz '2020-01-01 00:00Z' AS at", conn)["at"]
+        assert at == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("size", [1, 7, 30, 100])
+def test_rows_that_are_asked_for_ahead_come_in_order_whatever_is_asked_for(psycopg, size):
+    query = Query("SELECT n FROM generate_series(1, 30) AS n", psycopg, (), tuples)
+    with Reader(query, alone=True) as reader:
+        first = reader.fetch(3)
+        rest = []
+        while chunk := reader.fetch(size):
+            rest += chunk
+    assert [n for (n,) in first + rest] == list(range(1, 31))
+    assert cursors(psycopg) == []
+
+
+def test_a_read_ahead_that_is_left_leaves_nothing(psycopg, watch):
+    with Reader(
+        Query("SELECT n FROM generate_series(1, 100000) AS n", psycopg), alone=True
+    ) as reader:
+        reader.fetch(10)
+    assert state(watch, backend(psycopg)) == "idle"
+    assert not psycopg.lock.locked()
+    assert fetchone("SELECT 1 AS one", psycopg) == {"one": 1}
+
+
+def test_an_error_in_what_is_asked_for_ahead_is_of_the_read(psycopg):
+    query = "SELECT 1 / (25 - n) AS x FROM generate_series(1, 30) AS n"
+    with pytest.raises(SourceError, match="division by zero"):
+        fetchall(query, psycopg, chunk_size=10)
+    assert psycopg.info.transaction_status == 0
+    assert not psycopg.lock.locked()
+
+
+def test_another_thread_waits_while_rows_are_asked_for_ahead(psycopg):
+    seen = []
+
+    def look():
+        with psycopg.cursor() as cursor:
+            seen.append(cursor.execute("SELECT 1").fetchone())
+
+    with Reader(Query("SELECT n FROM generate_series(1, 30) AS n", psycopg), alone=True) as reader:
+        reader.fetch(10)
+        thread = threading.Thread(target=look)
+        thread.start()
+        assert len(reader.fetch(10)) + len(reader.fetch(30)) == 20
+    thread.join()
+    assert seen == [(1,)]
+
+
+@pytest.mark.parametrize("tolerant", [False, True])
+def test_cells_that_psycopg_cannot_convert_are_the_same_read_ahead(psycopg, tolerant):
+    query = Query(INFINITE.format(kind="date"), psycopg)
+    with Reader(query, tolerant=tolerant, alone=True) as reader:
+        if tolerant:
+            rows = reader.fetch(3) + reader.fetch(3)
+            assert [isinstance(row["at"], Unreadable) for row in rows] == [False, True, True, False]
+        else:
+            with pytest.raises(SourceError, match="too large"):
+                reader.fetch(3)
+    assert psycopg.info.transaction_status == 0

@@ -48,3 +48,10 @@ def opened(conn: Any) -> Iterator[Connection]:
         yield own
     finally:
         own.close()
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether both are the driver's same connection, in a wrapper or not."""
+    if is_address(one) or is_address(other):
+        return False
+    return recognise(one)[1] is recognise(other)[1]

@@ -63,8 +63,10 @@ def copy_rows(
     check_chunk_size(chunk_size)
     query = Query(select_query, source_conn, parameters, row_factory, columns_of_key(key))
     how = How(on_error, commit_chunks, chunk_size)
-    reader = Reader(query, raw_json=transform is None and row_factory in FACTORIES)
+    untouched = transform is None and row_factory in FACTORIES
     with connections.opened(dest_conn) as dest:
+        alone = untouched and on_error is None and not connections.same(source_conn, dest)
+        reader = Reader(query, raw_json=untouched, alone=alone)
         writing = Writing(insert_query, dest, how)
         with closing(read_chunks(reader, transform, chunk_size)) as chunks:
             return writing.write(lists(chunks))
@@ -127,8 +129,10 @@ def _insert_shaped(
 
 def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
     """Insert the rows as tuples; those that fail become what the row factory makes."""
-    reader = Reader(replace(query, row_factory=tuple_row_factory), raw_json=True)
     on_error = into.how.on_error
+    alone = on_error is None and not connections.same(query.conn, into.conn)
+    query_of_tuples = replace(query, row_factory=tuple_row_factory)
+    reader = Reader(query_of_tuples, raw_json=True, alone=alone)
 
     def give_back(failed: list[FailedRow]) -> None:
         make = query.row_factory(reader)

@@ -9,7 +9,7 @@ from rowferry import abort
 from rowferry.keyset import columns_of_key
 from rowferry.logs import logger
 from rowferry.reader import CHUNK_SIZE, Query, Reader, check_chunk_size
-from rowferry.row_factories import DICTS, GivenT, RowFactory, RowT, Transform
+from rowferry.row_factories import DICTS, FACTORIES, GivenT, RowFactory, RowT, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -102,9 +102,11 @@ def fetchall(
     key: str | Sequence[str] | None = None,
 ) -> list[GivenT]:
     """Give all rows of a query as a list; the rest is as in `iter_chunks`."""
+    check_chunk_size(chunk_size)
     query = Query(select_query, conn, parameters, row_factory, columns_of_key(key))
+    reader = Reader(query, alone=transform is None and row_factory in FACTORIES)
     rows: list[GivenT] = []
-    for chunk in chunks_of(query, transform, chunk_size):
+    for chunk in read_chunks(reader, transform, chunk_size):
         rows += chunk
     return rows
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import keyset
+from rowferry.databases.contract import Reading
 from rowferry.row_factories import column_names
 from rowferry.sql import columns_of
 
@@ -65,7 +66,7 @@ class OrderedQuery:
 
     def _look_at_columns(self, database: Database, conn: Connection) -> list[str]:
         query = columns_of(self._table)
-        rows = database.open_rows(conn, query, self._parameters, tolerant=False, raw_json=False)
+        rows = database.open_rows(conn, query, self._parameters, Reading())
         try:
             rows.fetch(1)
             names = column_names(rows.cursor)
@@ -105,15 +106,12 @@ class OrderedRows:
         query: OrderedQuery,
         database: Database,
         conn: Connection,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        reading: Reading,
     ) -> None:
         self._query = query
         self._database = database
         self._conn = conn
-        self._tolerant = tolerant
-        self._raw_json = raw_json
+        self._reading = reading
         self._rows = self._open()
         self._asked_for_rest = False
         self.writes = False
@@ -154,6 +152,4 @@ class OrderedRows:
 
     def _open(self) -> OpenRows:
         sql, parameters = self._query.statement(self._database, self._conn)
-        return self._database.open_rows(
-            self._conn, sql, parameters, tolerant=self._tolerant, raw_json=self._raw_json
-        )
+        return self._database.open_rows(self._conn, sql, parameters, self._reading)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from rowferry import connections, transactions
-from rowferry.databases import recognise
+from rowferry.databases import Reading, recognise
 from rowferry.db_params import connect
 from rowferry.exceptions import ConfigError, ConnectError, RowferryError, SourceError
 from rowferry.logs import logger
@@ -64,19 +64,26 @@ class Reader:
         tolerant: a value that the driver cannot convert comes as `Unreadable` (invalid UTF-8 as
             lone surrogates), where it would fail the whole chunk.
         raw_json: JSON columns come as `RawJSON`, unparsed.
+        alone: nobody else uses the connection while this reads, so that it may read ahead.
 
     Raises:
         ConfigError: the query has a key and cannot be ordered by it, or its database is none that
             is known here.
     """
 
-    def __init__(self, query: Query, *, tolerant: bool = False, raw_json: bool = False) -> None:
+    def __init__(
+        self,
+        query: Query,
+        *,
+        tolerant: bool = False,
+        raw_json: bool = False,
+        alone: bool = False,
+    ) -> None:
         connections.check(query.conn)
         self._query = query
         self._ordered = OrderedQuery(query.sql, query.parameters, query.key) if query.key else None
-        self._tolerant = tolerant
-        self._raw_json = raw_json
         self._is_own = connections.is_address(query.conn)
+        self._reading = Reading(tolerant, raw_json, alone or self._is_own)
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
@@ -208,12 +215,12 @@ class Reader:
                 self._conn.close()
 
     def _open(self) -> OpenRows:
-        how = {"tolerant": self._tolerant, "raw_json": self._raw_json}
+        database, conn = self._database, self._conn
         if self._ordered is not None:
-            rows: OpenRows = OrderedRows(self._ordered, self._database, self._conn, **how)
+            rows: OpenRows = OrderedRows(self._ordered, database, conn, self._reading)
         else:
             sql, parameters = self._query.sql, self._query.parameters
-            rows = self._database.open_rows(self._conn, sql, parameters, **how)
+            rows = database.open_rows(conn, sql, parameters, self._reading)
         self._rows = rows
         transactions.hold(self._conn, self)
         return rows

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rowferry.databases.contract import Column, Connection, Database, OpenRows, Unreadable
+from rowferry.databases.contract import (
+    Column,
+    Connection,
+    Database,
+    OpenRows,
+    Reading,
+    Unreadable,
+)
+from rowferry.databases.duckdb import DuckDB
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -14,6 +22,7 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    DuckDB(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
@@ -93,6 +102,7 @@ __all__ = [
     "Connection",
     "Database",
     "OpenRows",
+    "Reading",
     "Unreadable",
     "database_of_scheme",
     "database_of_type",

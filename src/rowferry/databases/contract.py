@@ -67,6 +67,23 @@ class Unreadable:
         return f"Unreadable({self.text!r}, {self.reason!r})"
 
 
+class Reading(NamedTuple):
+    """
+    How the rows of a query are to be read.
+
+    Attributes:
+        tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text, with
+            lone surrogates), instead of failing its neighbours.
+        raw_json: JSON comes as `RawJSON`, unparsed.
+        alone: nobody else uses the connection before the rows are closed, so that the next ones may
+            be asked for ahead.
+    """
+
+    tolerant: bool = False
+    raw_json: bool = False
+    alone: bool = False
+
+
 class OpenRows(Protocol):
     """
     The rows of a query that was executed.
@@ -273,22 +290,9 @@ class Database(Protocol):
         ...
 
     def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        """
-        Execute *sql* and give its rows, as far as possible without holding them all in memory.
-
-        Args:
-            tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text,
-                with lone surrogates), instead of failing its neighbours.
-            raw_json: JSON comes as `RawJSON`, unparsed.
-        """
+        """Execute *sql*, give its rows, as far as possible without holding them all in memory."""
         ...
 
     def interrupt(self, conn: Connection) -> None:

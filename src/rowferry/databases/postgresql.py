@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
-import logging
 import socket
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
-from rowferry.databases.postgresql_copy import CopyIn, table_to_table
+from rowferry.databases.postgresql_copy import table_to_table
+from rowferry.databases.postgresql_rows import IN_TRANSACTION, open_rows
 from rowferry.databases.postgresql_types import column_type, declaration
-from rowferry.databases.postgresql_values import (
-    best_in_binary,
-    fetchall_tolerant,
-    json_dumpers,
-    kinds_of,
-    raw_json_loaders,
-)
+from rowferry.databases.postgresql_writer import PsycopgWriter
 from rowferry.exceptions import BadIdentifierError, DriverError
 
 if TYPE_CHECKING:
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, TableCopy, Writer
+    from rowferry.databases.contract import (
+        Connection,
+        OpenRows,
+        Parameters,
+        Reading,
+        TableCopy,
+        Writer,
+    )
 
 _DEFAULT_PORT = 5432
-
-cursor_numbers = itertools.count(1)
 
 _COLUMNS = """
 SELECT n.nspname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -52,6 +48,12 @@ WHERE t.typname = 'citext' OR t.typcollation <> 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_collation WHERE NOT collisdeterministic)
 """
 """citext; and every text where there is a collation that holds different texts equal."""
+
+_UTC = {"Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal", "UCT", "Zulu", "Universal"}
+"""
+Other names of UTC, as many servers have it. By its plain name psycopg makes a timestamptz in 0.2 us
+where by any other it asks a table of zones, for 0.45.
+"""
 
 _LOST = {
     "40001",  # a standby cancels what is in the way of its recovery
@@ -156,7 +158,7 @@ class PostgreSQL:
         self.release(conn)
 
     def has_written(self, conn: Connection) -> bool:
-        if conn.info.transaction_status != _IN_TRANSACTION:
+        if conn.info.transaction_status != IN_TRANSACTION:
             return False  # a failed transaction has nothing to keep
         query = "SELECT txid_current_if_assigned() IS NOT NULL"
         with conn.cursor() as cursor:
@@ -248,7 +250,10 @@ class Psycopg(PostgreSQL):
                 "PostgreSQL needs psycopg: pip install 'rowferry[postgresql]'"
             ) from error
         login = {name: params[name] for name in self.required}
-        return psycopg.connect(**{**login, "password": password, **options})
+        conn = psycopg.connect(**{**login, "password": password, **options})
+        if conn.info.parameter_status("TimeZone") in _UTC:
+            conn.pgconn.exec_(b"SET TimeZone TO 'UTC'")
+        return conn
 
     def in_users_transaction(self, conn: Connection) -> bool:
         # Within `with conn.transaction():` psycopg refuses commit() and rollback().
@@ -261,18 +266,9 @@ class Psycopg(PostgreSQL):
         conn.rollback()
 
     def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        raw = raw_json_loaders(conn.info.encoding) if raw_json else ()
-        if holding(self, conn, sql) is None:
-            return _PlainRows(conn, sql, parameters, raw, tolerant=tolerant)
-        return _DeclaredRows(self, conn, sql, parameters, raw, tolerant=tolerant)
+        return open_rows(self, conn, sql, parameters, reading)
 
     def interrupt(self, conn: Connection) -> None:
         getattr(conn, "cancel_safe", conn.cancel)()
@@ -283,180 +279,11 @@ class Psycopg(PostgreSQL):
         return table_to_table(source, table, dest, target)
 
     def writer(self, conn: Connection, sql: str) -> Writer:
-        return _Writer(conn, sql)
+        return PsycopgWriter(conn, sql)
 
     def advice(self, error: BaseException) -> str:
         words = str(error)
         return next((advice for sign, advice in _ADVICE.items() if sign in words), "")
-
-
-_IN_TRANSACTION = 2  # libpq's PQTRANS_INTRANS
-_BINARY = True
-
-
-def holding(database: PostgreSQL, conn: Connection, sql: str) -> bool | None:
-    """
-    Tell how to declare a cursor for *sql*: to survive a commit, or not; None: not at all.
-
-    A held cursor lets users commit while they iterate, and costs nothing until they do. One that
-    locks rows cannot be held, and on an autocommit connection only held ones live.
-    """
-    if not sql_text.can_declare(sql):
-        return None
-    if not sql_text.locks_rows(sql):
-        return True
-    return False if database.in_transaction(conn) or not database.is_autocommit(conn) else None
-
-
-def close_declared(database: PostgreSQL, conn: Connection, name: str) -> None:
-    """Close a cursor that may be gone: a CLOSE of none would fail the user's transaction."""
-    if conn.closed or conn.info.transaction_status not in {0, _IN_TRANSACTION}:
-        return
-    with conn.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_catalog.pg_cursors WHERE name = %s", (name,))
-        known = cursor.fetchone()
-    if known:
-        database.execute(conn, f'CLOSE "{name}"', ())
-
-
-class _DeclaredRows:
-    """
-    Rows of a cursor on the server, declared in so many words rather than by psycopg's class.
-
-    That class settles text or binary before the types of the columns are known, and does not tell
-    a cursor that is gone from one to close.
-    """
-
-    writes = False
-
-    def __init__(
-        self,
-        database: Psycopg,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        raw: Sequence[tuple[str, type]],
-        *,
-        tolerant: bool,
-    ) -> None:
-        self._database = database
-        self._conn = conn
-        self._tolerant = tolerant
-        self._name = f"rowferry_{next(cursor_numbers)}"
-        self._exhausted = False
-        self.cursor = _tuple_cursor(conn, raw)
-        hold = "WITH HOLD " if holding(database, conn, sql) else ""
-        declare = f'DECLARE "{self._name}" NO SCROLL CURSOR {hold}FOR {sql}'
-        self.cursor.execute(declare, parameters or None, prepare=False)
-        self.cursor.execute(f'FETCH 0 FROM "{self._name}"', prepare=False)  # tells the columns
-        self._binary = best_in_binary(conn, self.cursor)
-        self.kinds: Mapping[str, type] | None = kinds_of(conn, self.cursor)
-
-    def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        if self._exhausted:
-            return []
-        query = f'FETCH {count} FROM "{self._name}"'
-        self.cursor.execute(query, prepare=False, binary=self._binary)
-        if self.cursor.rowcount < count:
-            self._exhausted = True  # it is there still, as it has just answered
-            self._database.execute(self._conn, f'CLOSE "{self._name}"', ())
-        if not self._tolerant:
-            rows: list[tuple[Any, ...]] = self.cursor.fetchall()
-            return rows
-        return fetchall_tolerant(self.cursor)
-
-    def close(self) -> None:
-        self.cursor.close()
-        if not self._exhausted:
-            self._exhausted = True
-            close_declared(self._database, self._conn, self._name)
-
-
-class _PlainRows:
-    """Rows of a statement that no cursor can be declared for: all in memory at once."""
-
-    def __init__(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        raw: Sequence[tuple[str, type]],
-        *,
-        tolerant: bool,
-    ) -> None:
-        self.cursor = _tuple_cursor(conn, raw)
-        self.writes = True
-        self.kinds: Mapping[str, type] | None = None
-        self.cursor.execute(sql, parameters or None)
-        while self.cursor.nextset():
-            pass  # of several statements the last one counts, as with psycopg2
-        self._rest: list[tuple[Any, ...]] | None = None
-        self._tolerant = tolerant
-
-    def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        if self.cursor.description is None:
-            return []
-        if not self._tolerant:
-            rows: list[tuple[Any, ...]] = self.cursor.fetchmany(count)
-            return rows
-        if self._rest is None:
-            self._rest = fetchall_tolerant(self.cursor)
-        rows, self._rest = self._rest[:count], self._rest[count:]
-        return rows
-
-    def close(self) -> None:
-        self.cursor.close()
-
-
-def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
-    from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
-
-    cursor = conn.cursor(row_factory=tuple_row)
-    for kind, loader in raw:
-        cursor.adapters.register_loader(kind, loader)
-    return cursor
-
-
-class _Writer:
-    """COPY where that stores the same, else executemany in libpq's pipeline mode."""
-
-    def __init__(self, conn: Connection, sql: str) -> None:
-        self._conn = conn
-        self._sql = sql
-        insert = sql_text.plain_insert(sql, "pyformat")
-        self._copy_in = CopyIn(conn, insert) if insert else None
-        self._copied = False
-
-    def write(self, rows: list[Any]) -> None:
-        self._copied = True
-        if self._copy_in is None or not self._copy_in.write(rows):
-            self._copied = False
-            self._insert(rows)
-
-    def culprit(self, error: BaseException) -> int | None:
-        return self._copy_in.culprit(error) if self._copied and self._copy_in else None
-
-    def _insert(self, rows: list[Any]) -> None:
-        with self._conn.cursor() as cursor:
-            for kind, dumper in json_dumpers(self._conn):
-                cursor.adapters.register_dumper(kind, dumper)
-            with _without_pipeline_warnings():
-                cursor.executemany(self._sql, rows)
-
-
-@contextmanager
-def _without_pipeline_warnings() -> Iterator[None]:
-    """Keep psycopg from logging, at each failed chunk, that the rest of it was not executed."""
-    log, thread = logging.getLogger("psycopg"), threading.get_ident()
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return record.thread != thread or not record.msg.startswith("error ignored terminating")
-
-    log.addFilter(is_news)
-    try:
-        yield
-    finally:
-        log.removeFilter(is_news)
 
 
 def _conninfo_value(value: str) -> str:

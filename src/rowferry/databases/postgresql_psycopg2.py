@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rowferry.databases.postgresql import PostgreSQL, close_declared, cursor_numbers, holding
+from rowferry.databases.postgresql import PostgreSQL
+from rowferry.databases.postgresql_rows import close_declared, cursor_numbers, holding
 from rowferry.databases.postgresql_values import (
     psycopg2_adapt_raw_json,
     psycopg2_raw_json,
@@ -17,7 +18,7 @@ from rowferry.exceptions import DriverError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, Writer
+    from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, Writer
 
 _PAGE = 500  # rows a round trip of execute_batch
 
@@ -56,16 +57,10 @@ class Psycopg2(PostgreSQL):
             self.execute(conn, how, ())  # the methods do nothing on an autocommit connection
 
     def open_rows(
-        self,
-        conn: Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        types = [*psycopg2_raw_json()] if raw_json else []
-        types += psycopg2_tolerant() if tolerant else ()
+        types = [*psycopg2_raw_json()] if reading.raw_json else []
+        types += psycopg2_tolerant() if reading.tolerant else ()
         return _Psycopg2Rows(self, conn, sql, parameters, types)
 
     def interrupt(self, conn: Connection) -> None:

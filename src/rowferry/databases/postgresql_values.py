@@ -82,15 +82,29 @@ def fetchall_tolerant(cursor: Any) -> list[tuple[Any, ...]]:
     try:
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     except Exception:  # noqa: BLE001 - a loader may raise anything; the result is there still
-        return _cell_by_cell(cursor)
+        return _cell_by_cell(cursor, cursor.pgresult)
     return rows
 
 
-def _cell_by_cell(cursor: Any) -> list[tuple[Any, ...]]:
-    """Convert the result of *cursor* again, so that a bad cell spoils only itself."""
+def load_tolerant(cursor: Any, result: Any, *, tolerant: bool) -> list[tuple[Any, ...]]:
+    """Give the rows of *result*, of a statement of *cursor*; *tolerant* as `fetchall_tolerant`."""
     from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
 
-    result = cursor.pgresult
+    transformer = Transformer(cursor)
+    transformer.set_pgresult(result)
+    try:
+        rows: list[tuple[Any, ...]] = transformer.load_rows(0, result.ntuples, tuple)
+    except Exception:
+        if not tolerant:
+            raise
+        return _cell_by_cell(cursor, result)
+    return rows
+
+
+def _cell_by_cell(cursor: Any, result: Any) -> list[tuple[Any, ...]]:
+    """Convert *result* again, so that a bad cell spoils only itself."""
+    from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
+
     transformer = Transformer(cursor)
     loads = [
         transformer.get_loader(result.ftype(column), result.fformat(column)).load

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import OpenRows, Parameters, TableCopy, Writer
+    from rowferry.databases.contract import OpenRows, Parameters, Reading, TableCopy, Writer
 
 _ANY_BYTES = partial(str, encoding="utf-8", errors="surrogateescape")
 """Text with invalid UTF-8 becomes lone surrogates; by default it ends the whole query."""
@@ -133,16 +133,9 @@ class SQLite:
         return "?"
 
     def open_rows(
-        self,
-        conn: sqlite3.Connection,
-        sql: str,
-        parameters: Parameters,
-        *,
-        tolerant: bool,
-        raw_json: bool,
+        self, conn: sqlite3.Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        del raw_json  # SQLite's JSON is text
-        return _Rows(conn, sql, parameters, tolerant=tolerant)
+        return _Rows(conn, sql, parameters, tolerant=reading.tolerant)  # SQLite's JSON is text
 
     def interrupt(self, conn: sqlite3.Connection) -> None:
         conn.interrupt()

@@ -1,0 +1,190 @@
+"""Rows into tables of DuckDB: its appender for plain INSERTs, executemany for all else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter, length_hint
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rowferry.records import RawJSON
+from rowferry.sql import PlainInsert, plain_insert
+
+if TYPE_CHECKING:
+    from rowferry.databases.contract import Connection
+
+_LAST_NAME = re.compile(r'(?:"(?:[^"]|"")+"|[^."]+)$')
+
+_BY_THE_ROW = """
+SELECT table_name FROM duckdb_triggers()
+UNION ALL
+SELECT table_name FROM duckdb_constraints()
+WHERE constraint_type = 'FOREIGN KEY' AND referenced_table = table_name
+"""
+"""Tables for which many rows in one statement are not the same as many statements."""
+
+_TAKE_JSON = {"JSON", "VARCHAR"}
+"""Columns that keep a dict or a list as JSON; all others as the driver binds it."""
+
+_WANT_CARE = (RawJSON, Mapping, list, tuple)
+
+Values = Callable[[Any], Sequence[Any]]
+"""Gives the values of a row, in the order of the placeholders."""
+
+
+class Target(NamedTuple):
+    """
+    The table of an INSERT.
+
+    Attributes:
+        takes_json: the positions of the parameters that are for text or JSON.
+        by_the_row: True where many rows in one statement are not the same as many statements.
+    """
+
+    insert: PlainInsert
+    takes_json: frozenset[int]
+    by_the_row: bool
+
+    def appender(self, conn: Connection) -> Any:
+        """Give an appender of the table; None where a statement a row has to do."""
+        import duckdb  # noqa: PLC0415 - imported where used
+
+        columns = self.insert.columns
+        names = None if columns is None else list(map(_unquoted, columns))
+        try:
+            return None if self.by_the_row else conn.appender(self.insert.table, columns=names)
+        except duckdb.Error:
+            return None  # a view, a generated column: the statement says what is wrong with it
+
+    def values(self, rows: list[Any]) -> Values:
+        """Give what makes the values to store of each of *rows*."""
+        names = self.insert.names
+        values = _sequence if names is None else _getter(names)
+        if not any(issubclass(kind, _WANT_CARE) for kind in _types_in(rows)):
+            return values
+        return lambda row: [
+            _storable(value, takes_json=place in self.takes_json)
+            for place, value in enumerate(values(row))
+        ]
+
+
+class Writer:
+    """
+    The rows of a run, by the appender where that is the same as a statement a row.
+
+    The appender binds each value as a parameter is bound, and puts a chunk into the table by one
+    statement.
+    """
+
+    def __init__(self, conn: Connection, sql: str) -> None:
+        self._conn = conn
+        self._sql = sql
+        self._insert = plain_insert(sql, "qmark")
+        self._names: frozenset[str] | None = None
+        self._target: Target | None = None
+        self._rows: list[Any] = []
+        self._remaining: Iterator[Any] = iter(())
+
+    def write(self, rows: list[Any]) -> None:
+        self._rows = []
+        if self._names is None:
+            self._look()
+        appender = self._target.appender(self._conn) if self._target else None
+        if self._target is None or appender is None:
+            self._conn.executemany(self._sql, list(map(self._parameters(rows), rows)))
+        else:
+            self._append(appender, rows, self._target.values(rows))
+
+    def culprit(self, error: BaseException) -> int | None:
+        del error
+        # The appender takes a row and binds it: the one it took last is the one that failed.
+        position = len(self._rows) - length_hint(self._remaining) - 1
+        return position if position >= 0 else None
+
+    def _append(self, appender: Any, rows: list[Any], values: Values) -> None:
+        self._rows, self._remaining = rows, iter(rows)
+        try:
+            appender.append_rows(map(values, self._remaining))
+            self._rows = []  # the statement to come is about all rows
+            appender.flush()
+        except BaseException:
+            appender.clear()
+            raise
+
+    def _look(self) -> None:
+        statements = self._conn.extract_statements(self._sql)
+        self._names = frozenset().union(*(one.named_parameters for one in statements))
+        self._target = _target(self._conn, self._insert) if self._insert else None
+
+    def _parameters(self, rows: list[Any]) -> Callable[[Any], Any]:
+        """Give what makes of a row the parameters of a statement of its own."""
+        if self._target is not None:
+            names, values = self._target.insert.names, self._target.values(rows)
+            if names is None:
+                return values
+            return lambda row: dict(zip(names, values(row), strict=True))
+        return self._parameters_of_any
+
+    def _parameters_of_any(self, row: Any) -> Any:
+        if isinstance(row, Mapping):
+            return {name: _storable(row[name], takes_json=False) for name in self._names or ()}
+        return [_storable(value, takes_json=False) for value in _sequence(row)]
+
+
+def _target(conn: Connection, insert: PlainInsert) -> Target | None:
+    """Give the table of *insert*; None where it has not these columns, for the statement to say."""
+    import duckdb  # noqa: PLC0415 - imported where used
+
+    columns = "*" if insert.columns is None else ", ".join(insert.columns)
+    try:
+        types = conn.sql(f"SELECT {columns} FROM {insert.table} LIMIT 0").types  # noqa: S608 - the names are the statement's own
+    except duckdb.Error:
+        return None
+    if len(types) != insert.width:
+        return None
+    takes_json = frozenset(place for place, type_ in enumerate(types) if str(type_) in _TAKE_JSON)
+    name = _last_name(insert.table).lower()
+    by_the_row = {row[0].lower() for row in conn.execute(_BY_THE_ROW).fetchall()}
+    return Target(insert, takes_json, name in by_the_row)
+
+
+def _getter(names: tuple[str, ...]) -> Values:
+    if len(names) == 1:
+        return lambda row: (row[names[0]],)
+    return itemgetter(*names)
+
+
+def _types_in(rows: list[Any]) -> set[type]:
+    """Give the types of the values in *rows*."""
+    try:
+        return set(map(type, chain.from_iterable(map(dict.values, rows))))
+    except TypeError:  # they are not all dicts
+        cells = (row.values() if isinstance(row, Mapping) else row for row in rows)
+        return set(map(type, chain.from_iterable(cells)))
+
+
+def _sequence(row: Any) -> Sequence[Any]:
+    if isinstance(row, (tuple, list)):
+        return row
+    if isinstance(row, (str, bytes, Mapping)):
+        raise TypeError(f"a {type(row).__name__} has no values for positional placeholders")
+    return tuple(row)
+
+
+def _storable(value: Any, *, takes_json: bool) -> Any:
+    if isinstance(value, RawJSON):
+        return value.text.decode() if isinstance(value.text, bytes) else value.text
+    if takes_json and isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return value
+
+
+def _last_name(table: str) -> str:
+    found = _LAST_NAME.search(table)
+    return _unquoted(found[0].strip()) if found else table
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
