@@ -228,14 +228,16 @@ class Into:
             ConfigError: a column of the key is not among *columns*.
         """
         database, _ = recognise(self.conn)
-        by_name = isinstance(row, Mapping)
-        place = database.named_placeholder if by_name else database.positional_placeholder
-        insert = sql_text.insert(self.table, columns, list(map(place, columns)))
+        if isinstance(row, Mapping):
+            places = list(map(database.named_placeholder, columns))
+        else:
+            numbers = map(str, range(1, len(columns) + 1))
+            places = list(map(database.positional_placeholder, numbers))
+        insert = sql_text.insert(self.table, columns, places)
         if self.on_conflict == "error":
             return insert
         check_columns(self.key, columns)
         update = self.on_conflict == "update"
-        places = list(map(place, columns))
         return database.upsert(self.table, columns, places, self.key, update=update)
 
 

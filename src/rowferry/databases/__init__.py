@@ -13,6 +13,7 @@ from rowferry.databases.contract import (
     Unreadable,
 )
 from rowferry.databases.duckdb import DuckDB
+from rowferry.databases.oracle import Oracle
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -23,6 +24,7 @@ DATABASES: tuple[Database, ...] = (
     Psycopg(),
     Psycopg2(),
     DuckDB(),
+    Oracle(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
