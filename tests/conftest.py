@@ -50,6 +50,8 @@ def psycopg2_connection(postgresql):
 LIVE = {"oracledb": "ROWFERRY_ORACLE_URL"}
 """Drivers of servers that cannot be had here: the variable with the URL of a live one."""
 
+collect_ignore = [] if os.environ.get(LIVE["oracledb"]) else ["test_oracle_live.py"]
+
 HERE = [one for one in DATABASES if one.driver not in LIVE or os.environ.get(LIVE[one.driver])]
 """The databases to test; those that are not are not collected, rather than skipped."""
 
@@ -72,7 +74,8 @@ def connect(database, request, tmp_path):
 
     yield connect
     for conn in opened:
-        conn.close()
+        if not database.is_closed(conn):
+            conn.close()
 
 
 def _sqlite(request, folder):

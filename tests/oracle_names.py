@@ -1,4 +1,4 @@
-"""Column names of Oracle in small letters, as the conformance tests write them for all databases."""
+"""Column names of Oracle in small letters, as the conformance tests write them."""
 
 
 class LowerCase:

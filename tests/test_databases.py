@@ -519,8 +519,8 @@ def test_execute_commits_and_rolls_back(conn, other):
 
 
 def test_executemany_takes_positional_rows(conn):
-    mark = recognise(conn)[0].positional_placeholder("x")
-    query = f"INSERT INTO sensors (code, description) VALUES ({mark}, {mark})"
+    first, second = map(recognise(conn)[0].positional_placeholder, "12")
+    query = f"INSERT INTO sensors (code, description) VALUES ({first}, {second})"
     assert executemany(query, conn, [(1, "a"), [2, "b"], Sensor(3, "c")]) == (3, 0)
     assert codes(conn) == [1, 2, 3]
 
