@@ -49,7 +49,13 @@ Sensor = namedtuple("Sensor", "code description")  # noqa: PYI024 - what users w
 ENDLESS_RECURSION = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 )
-ENDLESS = {"ORACLE": ENDLESS_RECURSION.replace("RECURSIVE ", "")}
+ENDLESS = {
+    # where every recursion has an end
+    "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
+    "information_schema.collations b, information_schema.collations c, "
+    "information_schema.collations d",
+    "ORACLE": ENDLESS_RECURSION.replace("RECURSIVE ", ""),
+}
 
 
 def sensors(*codes):

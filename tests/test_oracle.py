@@ -9,14 +9,13 @@ server can tell is in `test_oracle_live.py`.
 import pytest
 
 import oracle_names
-import servers
 import test_databases
 from rowferry import connect as connect_to
 from rowferry.databases import oracle_sql
 from standins.oracle import Change, Done, Insert, Oracle, OracleError, Pause, Query, Table
 from test_databases import three  # noqa: F401 - a fixture
 
-oracledb = servers.driver("oracledb")
+oracledb = pytest.importorskip("oracledb", reason="no python-oracledb: pip install oracledb")
 
 globals().update(
     (name, test) for name, test in vars(test_databases).items() if name.startswith("test_")

@@ -10,7 +10,6 @@ import contextlib
 import datetime as dt
 import os
 import sqlite3
-import subprocess
 import sys
 import threading
 from decimal import Decimal
@@ -21,10 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import conftest
 import rowferry as etl
 import servers
 from rowferry.column_types import ColumnType
-from rowferry.databases import oracle_sql, oracle_values, recognise
+from rowferry.databases import oracle_sql, oracle_values, oracle_writer, recognise
 from rowferry.databases.oracle_binds import bound
 from rowferry.databases.oracle_types import column_type, declaration
 from rowferry.exceptions import (
@@ -52,7 +52,7 @@ from standins.oracle import (
     Wire,
 )
 
-oracledb = servers.driver("oracledb")
+oracledb = pytest.importorskip("oracledb", reason="no python-oracledb: pip install oracledb")
 
 MOMENT = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the driver gives
 SECOND = MOMENT.replace(microsecond=0)
@@ -282,20 +282,26 @@ def test_a_chunk_with_bad_rows_is_two_round_trips_however_many_they_are(oracle, 
     assert oracle.count("commit") == 2
 
 
-def test_rows_beyond_what_one_call_can_tell_of_are_several_calls(oracle, conn):
+def test_rows_beyond_what_one_call_can_tell_of_are_several_calls(oracle, conn, monkeypatch):
+    monkeypatch.setattr(oracle_writer, "_AT_ONCE", 50)
     failed = []
-    rows = [{"code": 1, "description": "x"}] * 120_001
-    assert etl.load("sensors", conn, rows, on_error=failed.extend, chunk_size=200_000) == (
-        120_001,
-        120_000,
-    )
+    rows = sensors(*range(60), *range(60), 60)
+    assert etl.load("sensors", conn, rows, on_error=failed.extend) == (121, 60)
     assert oracle.count(sql=ADD) == 3
-    assert len(failed) == 120_000
+    assert [one.row["code"] for one in failed] == list(range(60))
+
+
+def test_a_row_that_lacks_a_value_is_found_in_a_later_call_too(conn, monkeypatch):
+    monkeypatch.setattr(oracle_writer, "_AT_ONCE", 2)
+    writer = oracle_writer.Writer(conn, ADD)
+    with pytest.raises(LookupError) as caught:
+        writer.write([*sensors(1, 2, 3), {"code": 4}])
+    assert writer.culprit(caught.value) == 3
 
 
 def test_a_query_is_fetched_by_as_many_rows_as_are_asked_for(oracle, conn):
     assert len(etl.fetchall(NUMBERS, conn)) == 12_000
-    assert [call.rows for call in oracle.calls] == [100, 5000, 5000, 5000]
+    assert [call.rows for call in oracle.calls] == [100, *[2500] * 5]
     oracle.calls.clear()
     assert etl.fetchone(NUMBERS, conn) == {"N": 0}
     assert len(oracle.calls) == 1
@@ -671,23 +677,13 @@ def test_rows_go_from_oracle_to_an_api(oracle, monkeypatch):
     assert arrived == [{"sample_code": row[0], "description": row[1]} for row in dictionary]
 
 
-def test_the_oracle_example_delivers_all_its_records():
-    root = Path(__file__).parent.parent
-    path = os.pathsep.join([str(root / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, root / "examples" / "oracle_to_api.py", "--rows", "500"],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "500 delivered, 0 dead" in done.stdout
-    assert "the API has 500 of 500 records" in done.stdout
-
-
 # What is said of it.
+
+
+def test_nothing_of_a_live_oracle_is_collected_without_its_url():
+    has_url = bool(os.environ.get("ROWFERRY_ORACLE_URL"))
+    assert ("oracledb" in [database.driver for database in conftest.HERE]) == has_url
+    assert ("test_oracle_live.py" in conftest.collect_ignore) != has_url
 
 
 def test_what_only_a_live_server_can_tell_is_listed():
@@ -699,3 +695,6 @@ def test_what_only_a_live_server_can_tell_is_listed():
     ]
     words = lambda text: text.lower().replace(",", "").replace(" ", "_")
     assert {name.removeprefix("test_") for name in names} == set(map(words, ONLY_LIVE))
+    page = Path(__file__).parents[1] / "docs" / "databases.md"
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert [line for line in ONLY_LIVE if line not in text] == []

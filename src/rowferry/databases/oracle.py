@@ -217,6 +217,10 @@ class Oracle:
     def writer(self, conn: Connection, sql: str) -> contract.Writer:
         return Writer(conn, sql)
 
+    def stream(self, conn: Connection, sql: str) -> contract.Stream | None:
+        del conn, sql
+        return None
+
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str
     ) -> TableCopy | None:

@@ -39,7 +39,12 @@ class Writer:
         self._culprit = None
         errors: dict[int, Exception] = {}
         for begin in range(0, len(rows), _AT_ONCE):
-            refused = self._write_at_once(rows[begin : begin + _AT_ONCE])
+            try:
+                refused = self._write_at_once(rows[begin : begin + _AT_ONCE])
+            except Exception:
+                if self._culprit is not None:
+                    self._culprit += begin
+                raise
             errors |= {begin + at: error for at, error in refused.items()}
         if errors:
             raise RowsRefusedError(errors)
