@@ -39,12 +39,7 @@ class Writer:
         self._culprit = None
         errors: dict[int, Exception] = {}
         for begin in range(0, len(rows), _AT_ONCE):
-            try:
-                refused = self._write_at_once(rows[begin : begin + _AT_ONCE])
-            except Exception:
-                if self._culprit is not None:
-                    self._culprit += begin
-                raise
+            refused = self._write_at_once(rows[begin : begin + _AT_ONCE], begin)
             errors |= {begin + at: error for at, error in refused.items()}
         if errors:
             raise RowsRefusedError(errors)
@@ -53,9 +48,9 @@ class Writer:
         del error
         return self._culprit
 
-    def _write_at_once(self, rows: list[Any]) -> dict[int, Exception]:
+    def _write_at_once(self, rows: list[Any], begin: int) -> dict[int, Exception]:
         with self._conn.cursor() as cursor:
-            tuples = self._tuples(cursor, rows)
+            tuples = self._tuples(cursor, rows, begin)
             columns = bound(zip(*tuples, strict=True))
             if columns.changed:
                 tuples = list(zip(*columns.values, strict=True))
@@ -64,12 +59,12 @@ class Writer:
             refused = cursor.getbatcherrors() if self._changes else []
             return {error.offset: error.exc_type(error) for error in refused}
 
-    def _tuples(self, cursor: Any, rows: list[Any]) -> list[tuple[Any, ...]]:
+    def _tuples(self, cursor: Any, rows: list[Any], begin: int) -> list[tuple[Any, ...]]:
         make = self._values_of(cursor, rows[0]) if isinstance(rows[0], Mapping) else tuple
         try:
             return list(map(make, rows))
         except Exception:
-            self._culprit = next(at for at, row in enumerate(rows) if _fails(make, row))
+            self._culprit = next(at for at, row in enumerate(rows, begin) if _fails(make, row))
             raise
 
     def _values_of(self, cursor: Any, row: Mapping[str, Any]) -> Callable[[Any], tuple[Any, ...]]:
