@@ -320,6 +320,12 @@ def test_a_few_rows_are_inserted(table):
     assert roads(table) == {"INSERT"}
 
 
+def test_rows_are_inserted_in_a_pipeline_of_the_users(table):
+    with table.pipeline():
+        assert load("roads", table, [{"id": n} for n, _ in MANY]) == (ROWS, 0)
+    assert roads(table) == {"INSERT"}
+
+
 # Tables that are not copied into.
 
 NOTED = "CREATE TRIGGER note BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION note();"

@@ -193,7 +193,11 @@ def _all_json_dumpers() -> tuple[tuple[type, type], ...]:
         oid = types["json"].oid  # PostgreSQL makes jsonb or text of it where a column is that
 
         def dump(self, obj: RawJSON) -> bytes:
-            return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            encoding = self.connection.info.encoding if self.connection else "utf-8"
+            if encoding in {"utf-8", "ascii"}:  # the latter is any, as psycopg has it
+                return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            text = obj.text.decode() if isinstance(obj.text, bytes) else obj.text
+            return text.encode(encoding)
 
     return ((dict, JsonDumper), (RawJSON, RawJSONDumper))
 
