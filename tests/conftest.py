@@ -26,6 +26,13 @@ def postgresql():
         yield server
 
 
+@pytest.fixture(scope="session")
+def mariadb():
+    """A MariaDB server of our own."""
+    with servers.mariadb() as server:
+        yield server
+
+
 @pytest.fixture
 def sqlite():
     with closing(sqlite3.connect(":memory:")) as conn:
@@ -62,7 +69,8 @@ def connect(database, request, tmp_path):
 
     yield connect
     for conn in opened:
-        conn.close()
+        if not database.is_closed(conn):
+            conn.close()
 
 
 def _sqlite(request, folder):
@@ -114,11 +122,28 @@ def _connect_psycopg2(server, **options):
     )
 
 
+def _mariadb(driver, request, folder):
+    server = request.getfixturevalue("mariadb")
+    module = servers.driver(driver, HOW_TO_GET[driver])
+    login = {"host": server.host, "port": server.port, "user": "root", "charset": "utf8mb4"}
+    with closing(module.connect(**login)) as conn, closing(conn.cursor()) as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS test")
+        cursor.execute("CREATE DATABASE test")
+    return partial(module.connect, **login, database="test")
+
+
+HOW_TO_GET = {
+    "pymysql": "pip install PyMySQL",
+    "MySQLdb": "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
+}
+
 PLACES = {
     "sqlite3": _sqlite,
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
     "duckdb": _duckdb,
+    "pymysql": partial(_mariadb, "pymysql"),
+    "MySQLdb": partial(_mariadb, "MySQLdb"),
 }
 """For each driver what empties its database and gives the function that connects to it."""
 
