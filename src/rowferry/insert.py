@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rowferry import connections, transactions
 from rowferry import sql as sql_text
-from rowferry.creation import create_for_rows
+from rowferry.creation import check_names, create_for_rows
 from rowferry.databases import recognise
 from rowferry.exceptions import ConfigError, InsertError, QueryError
 from rowferry.keyset import Columns, check_columns, columns_of_key
@@ -231,6 +231,7 @@ class Into:
         by_name = isinstance(row, Mapping)
         place = database.named_placeholder if by_name else database.positional_placeholder
         insert = sql_text.insert(self.table, columns, list(map(place, columns)))
+        check_names(database, self.table, columns)
         if self.on_conflict == "error":
             return insert
         check_columns(self.key, columns)
