@@ -2,7 +2,7 @@
 
 import pytest
 
-from rowferry import copy_rows, execute, executemany, fetchall, load
+from rowferry import copy_rows, copy_table_rows, execute, executemany, fetchall, load
 from rowferry.databases.postgresql_copy import CopyIn
 from rowferry.exceptions import InsertError
 from rowferry.row_factories import tuple_row_factory
@@ -169,3 +169,47 @@ def test_executemany_of_an_update_finds_its_bad_rows(pg):
     rows = [{"id": n, "v": n} for n in range(100)]
     assert executemany(query, pg, rows, on_error=failed.extend) == (100, 10)
     assert [row.row["id"] for row in failed] == list(range(90, 100))
+
+
+LISTS = ([], [1], ["a"], [{"a": [1]}], [None], [[1], [2]], ["a", 1])
+
+
+@pytest.mark.parametrize("count", [1, 60])
+@pytest.mark.parametrize("value", LISTS, ids=str)
+def test_a_list_is_json_in_a_column_of_json_and_an_array_elsewhere(pg, count, value):
+    execute("CREATE TABLE t (id serial PRIMARY KEY, a integer[], j json, b jsonb)", pg)
+    rows = [{"a": [1, 2], "j": value, "b": value}] * count
+    assert load("t", pg, rows) == (count, 0)
+    assert executemany(
+        "INSERT INTO t VALUES (%s, %s, %s, %s)",
+        pg,
+        [(n + 100, [1, 2], value, value) for n in range(count)],
+    ) == (count, 0)
+    rows = [row | {"id": n + 1} for n, row in enumerate(rows)]
+    assert load("t", pg, rows, on_conflict="update", key="id") == (count, 0)
+    found = fetchall("SELECT a, j, b FROM t", pg, (), tuple_row_factory)
+    assert found == [([1, 2], value, value)] * 2 * count
+
+
+def test_a_table_is_made_for_lists(pg):
+    rows = [{"id": n, "v": [n]} for n in range(60)]
+    assert load("t", pg, rows, create=True) == (60, 0)
+    assert fetchall("SELECT * FROM t ORDER BY id", pg) == rows
+
+
+def test_json_that_is_read_and_transformed_is_loaded_again(pg):
+    execute("CREATE TABLE t (id integer, v jsonb)", pg)
+    execute("CREATE TABLE u (LIKE t)", pg)
+    execute("INSERT INTO t VALUES (1, '[]'), (2, '[{}]'), (3, '{}'), (4, NULL)", pg)
+    assert copy_table_rows("t", pg, pg, "u", transform=lambda chunk: chunk) == (4, 0)
+    query = "SELECT * FROM {} ORDER BY id"
+    assert fetchall(query.format("u"), pg) == fetchall(query.format("t"), pg)
+
+
+def test_a_list_that_json_cannot_hold_fails_its_row(pg):
+    execute("CREATE TABLE t (id integer, v jsonb)", pg)
+    failed = []
+    rows = [{"id": n, "v": [object()] if n == 7 else [n]} for n in range(60)]
+    assert load("t", pg, rows, on_error=failed.extend) == (60, 1)
+    assert failed[0].row["id"] == 7
+    assert len(ids(pg)) == 59

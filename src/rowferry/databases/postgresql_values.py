@@ -247,13 +247,20 @@ def psycopg2_adapt_raw_json() -> None:
     register_adapter(RawJSON, quoted)
 
 
+def psycopg2_json(value: Any) -> Any:
+    """Give what psycopg2 writes as JSON."""
+    from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
+
+    return Json(value)
+
+
 def psycopg2_wrapped(row: Any) -> Any:
     """Wrap the dicts and UUIDs in *row*, which psycopg2 adapts only when told to."""
-    from psycopg2.extras import Json, UUID_adapter  # noqa: PLC0415 - imported where used
+    from psycopg2.extras import UUID_adapter  # noqa: PLC0415 - imported where used
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, dict):
-            return Json(value)
+            return psycopg2_json(value)
         return UUID_adapter(value) if isinstance(value, UUID) else value
 
     values = row.values() if isinstance(row, Mapping) else row
