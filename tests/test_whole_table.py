@@ -9,7 +9,7 @@ import pytest
 
 from rowferry import abort, connect, copy_table_rows, execute, fetchall
 from rowferry import whole_table as whole
-from rowferry.databases.postgresql_copy import table_to_table
+from rowferry.databases.postgresql_table import table_to_table
 from rowferry.exceptions import AbortError, InsertError, SourceError
 
 TYPES = "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN small AS integer CHECK (VALUE < 9)"
@@ -223,7 +223,7 @@ def test_another_encoding_of_the_client(source, dest, declared, encoding):
 def test_the_chunks_before_one_that_fails_are_kept(
     filled, places, watch, monkeypatch, commit_chunks, autocommit, part
 ):
-    monkeypatch.setattr(whole, "_PART", part)
+    monkeypatch.setattr(whole, "_FLOWING", part)
     dest = places("two", autocommit=autocommit)
     dest.execute("CREATE TABLE t (id integer CHECK (id <> 55), v text)")
     dest.commit()
@@ -241,19 +241,17 @@ def test_a_source_that_dies_in_the_middle_is_an_error(
 ):
     filled.execute("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(1, 20000) n")
     filled.commit()
-    read = table_to_table(filled, "t", filled, "t")
-    assert read is None
     dest.execute("CREATE TABLE t (id integer, v text)")
     dest.commit()
-    kept = whole._WholeTable._kept
+    read, reads = whole._WholeTable._read, []
 
-    def cut(self, copying, first, job, part):
-        for number, piece in enumerate(kept(self, copying, first, job, part)):
-            if number == 3:
-                watch.execute("SELECT pg_terminate_backend(%s)", (filled.info.backend_pid,))
-            yield piece
+    def cut(self, copying):
+        reads.append(self)
+        if len(reads) == 5:
+            watch.execute("SELECT pg_terminate_backend(%s)", (filled.info.backend_pid,))
+        return read(self, copying)
 
-    monkeypatch.setattr(whole._WholeTable, "_kept", cut)
+    monkeypatch.setattr(whole._WholeTable, "_read", cut)
     with pytest.raises(SourceError, match=r"terminat|closed|lost"):
         copy_table_rows("t", filled, dest, commit_chunks=commit_chunks, chunk_size=100)
     assert states(watch, dest) == {"idle"}
