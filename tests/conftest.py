@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 import mssql_conformance
+import oracle_names
 import rowferry
 import servers
 from rowferry.databases import DATABASES, database_of_type
@@ -55,13 +56,22 @@ def psycopg2_connection(postgresql):
         yield conn
 
 
+LIVE = {"oracledb": "ROWFERRY_ORACLE_URL"}
+"""Drivers of servers that cannot be had here: the variable with the URL of a live one."""
+
+collect_ignore = [] if os.environ.get(LIVE["oracledb"]) else ["test_oracle_live.py"]
+
+HERE = [one for one in DATABASES if one.driver not in LIVE or os.environ.get(LIVE[one.driver])]
+"""The databases to test; those that are not are not collected, rather than skipped."""
+
+
 def _name(database):
     return f"mssql-{database.driver}" if database.dbtype == "MSSQL" else database.driver
 
 
-@pytest.fixture(params=DATABASES, ids=_name)
+@pytest.fixture(params=HERE, ids=_name)
 def database(request):
-    """Each database that rowferry knows."""
+    """Each database that rowferry knows, and that is here."""
     return request.param
 
 
@@ -117,6 +127,18 @@ def _mssql(driver, request, folder):
     make = partial(rowferry.connect, request.getfixturevalue("mssql"), driver=driver)
     with closing(make()) as conn:
         rowferry.execute(mssql_conformance.EMPTY, conn)
+    return make
+
+
+def _oracle(request, folder):
+    make = partial(
+        rowferry.connect,
+        os.environ[LIVE["oracledb"]],
+        conn_class=oracle_names.connection_class(servers.driver("oracledb")),
+    )
+    with closing(make()) as conn, conn.cursor() as cursor:
+        for table in ("sensors", "copies", "failures"):
+            cursor.execute(f"DROP TABLE IF EXISTS {table} PURGE")
     return make
 
 
@@ -177,6 +199,7 @@ PLACES = {
     "pyodbc": partial(_mssql, "pyodbc"),
     "pymysql": partial(_mariadb, "pymysql"),
     "MySQLdb": partial(_mariadb, "MySQLdb"),
+    "oracledb": _oracle,
 }
 """For each driver what empties its database and gives the function that connects to it."""
 

@@ -83,16 +83,19 @@ class OrderedQuery:
             parameters = tuple(parameters.values())
         if isinstance(parameters, Mapping) and parameters:
             names = [f"rowferry_{number}" for number in range(len(self._key))]
-            place = database.named_placeholder
-            condition = keyset.after(self._expressions, lambda column: place(names[column]))
+            condition = self._after(database, list(map(database.named_placeholder, names)))
             parameters = {**parameters, **dict(zip(names, last, strict=True))}
         else:
-            place = database.positional_placeholder
-            condition = keyset.after(self._expressions, lambda column: place(self._key[column]))
+            numbers = map(str, range(1, len(self._key) + 1))
+            condition = self._after(database, list(map(database.positional_placeholder, numbers)))
             if not parameters and "format" in database.paramstyle:
                 table = table.replace("%", "%%")  # which was no placeholder, and is none now
             parameters = [*parameters, *(last[column] for column in condition.columns)]
         return Statement(keyset.ordered_after(table, self._expressions, condition), parameters)
+
+    def _after(self, database: Database, places: list[str]) -> keyset.After:
+        values = list(map(database.key_value, self._expressions, places))
+        return keyset.after(self._expressions, values.__getitem__)
 
 
 def _has_names(database: Database) -> bool:

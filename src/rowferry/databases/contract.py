@@ -111,11 +111,29 @@ class OpenRows(Protocol):
         ...
 
 
+class RowsRefusedError(Exception):
+    """
+    Some of the rows were refused, and all others written: what a `Writer` may raise.
+
+    Attributes:
+        errors: what the driver would raise for each of them alone, by its position in the rows.
+    """
+
+    def __init__(self, errors: Mapping[int, Exception]) -> None:
+        super().__init__(f"{len(errors)} rows were refused")
+        self.errors = errors
+
+
 class Writer(Protocol):
     """Executes a statement once a row, chunk after chunk; it may learn from one to the next."""
 
     def write(self, rows: list[Any]) -> None:
-        """Execute the statement for each of *rows*, in order; raise what the driver raises."""
+        """
+        Execute the statement for each of *rows*, in order; raise what the driver raises.
+
+        Raises:
+            RowsRefusedError: the database told at once of every row that it refused.
+        """
         ...
 
     def culprit(self, error: BaseException) -> int | None:
@@ -318,7 +336,12 @@ class Database(Protocol):
         ...
 
     def positional_placeholder(self, name: str) -> str:
-        """Give the placeholder of the next parameter, for rows that are sequences."""
+        """
+        Give the placeholder of the next parameter, for rows that are sequences.
+
+        Args:
+            name: what it is called, where it has to be called something: its number from 1.
+        """
         ...
 
     def open_rows(
@@ -388,6 +411,10 @@ class Database(Protocol):
         Args:
             types: by the name of a column, the driver's `type_code` in the cursor's description.
         """
+        ...
+
+    def key_value(self, expression: str, placeholder: str) -> str:
+        """Give *placeholder* as *expression*, one of `key_expressions`, is to be compared with."""
         ...
 
     # Types of columns.

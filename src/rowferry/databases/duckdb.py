@@ -190,6 +190,10 @@ class DuckDB:
         del conn
         return [_comparable(f"q.{self.quote(column)}", types[column]) for column in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 

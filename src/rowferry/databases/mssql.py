@@ -253,6 +253,10 @@ class SQLServer:
             for column in key
         ]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     # Types of columns.
 
     def column_type(self, declared: str) -> ColumnType:

@@ -281,6 +281,10 @@ class MySQL:
         columns = [(types.get(column) in TEXTS, f"q.{self.quote(column)}") for column in key]
         return [_exact(column, charset) if text else column for text, column in columns]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 

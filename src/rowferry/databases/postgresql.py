@@ -219,6 +219,10 @@ class PostgreSQL:
             for column in key
         ]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 

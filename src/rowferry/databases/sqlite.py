@@ -175,6 +175,10 @@ class SQLite:
         # Numbers have no collation, and an index under BINARY, the usual one, serves all the same.
         return [f"q.{self.quote(column)} COLLATE BINARY" for column in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
