@@ -200,7 +200,7 @@ def test_mssql_row_factories_make_the_rows(three, factory, first):
     assert etl.fetchone(script.SELECT, three, row_factory=factory) == first
 
 
-@pytest.mark.parametrize("size", [1, 99, 100, 101, 7000, 20_000, 30_000])
+@pytest.mark.parametrize("size", [1, 100, 101, 30_000])
 def test_mssql_rows_come_in_chunks_of_any_size(conn, size):
     query = "SELECT code, description FROM long"
     chunks = list(etl.iter_chunks(query, conn, row_factory=tuples, chunk_size=size))

@@ -13,6 +13,7 @@ READINGS = (
 )
 SELECT = "SELECT id, big, name, rate, amount, taken FROM readings"
 INSERT = "INSERT INTO copies (id, big, name, rate, amount, taken) VALUES (?, ?, ?, ?, ?, ?)"
+COLUMNS = "SELECT [id], [big], [name], [rate], [amount], [taken] FROM copies WHERE 1 = 0"
 COUNT = "SELECT count(*) FROM copies"
 DELETE = "DELETE FROM copies"
 
@@ -35,6 +36,7 @@ def server(count):
     statements = {
         SELECT: Result(READINGS, readings(count)),
         INSERT: copies.insert(),
+        COLUMNS: Result(READINGS),
         COUNT: copies.count(),
         DELETE: copies.delete(),
     }
