@@ -10,8 +10,8 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort batching budget checks ledger limits logs retry row_factories sql transforms values
-    verdict""",
+    """abort adaptive batching budget checks ledger limits logs refusals retry row_factories sql
+    transforms values verdict""",
     """databases formats http api""",
     """transactions extract insert catalogue sources handoff dialer delivery
     pipeline""",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from rowferry.checks import above_zero, whole
 
@@ -44,6 +45,45 @@ class Limits:
     def workers(self) -> int:
         """Requests that are in flight together, at most."""
         return min(self.max_in_flight, self.concurrency or self.max_in_flight)
+
+
+class Limit(Protocol):
+    """
+    How many requests may be in flight.
+
+    Attributes:
+        limit: that many now, 1 or more.
+        rtt: a mean round trip, in seconds. A request that was refused or that failed keeps its
+            place this long from its answer on: quick refusals would otherwise be asked for as
+            fast as they come.
+    """
+
+    limit: int
+    rtt: float
+
+    def answered(self, sent: float, now: float, in_flight: int) -> None:
+        """
+        Note the answer of a request that was delivered, at *now*.
+
+        Not for one that was refused, rejected or lost: those take other times.
+
+        Args:
+            sent: when this attempt was written, in seconds on the clock of *now*; the wait for a
+                place, a permit or a connection is not to be part of the round trip.
+            in_flight: requests that were in flight until now, this one among them.
+        """
+
+
+class FixedLimit:
+    """A limit that stays; its mean round trip forgets, in the manner of RFC 6298."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.rtt = 0.05
+
+    def answered(self, sent: float, now: float, in_flight: int) -> None:  # noqa: ARG002 (Limit's)
+        """Note the answer of a request that was delivered."""
+        self.rtt += (now - sent - self.rtt) / 8
 
 
 class TokenBucket:
