@@ -10,10 +10,10 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort adaptive batching budget checks ledger limits logs refusals retry row_factories sql
-    transforms values verdict""",
+    """abort adaptive batching budget checks gate idempotency ledger limits logs ordering quota
+    refusals retry row_factories splitting sql transforms values verdict""",
     """databases formats http api""",
-    """transactions extract insert catalogue sources handoff dialer delivery
+    """transactions extract insert catalogue sources handoff dialer settling waiting delivery
     pipeline""",
     """db_params transfer running options observe testing __init__""",
 )

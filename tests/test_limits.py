@@ -89,13 +89,31 @@ def test_a_rate_that_is_none_is_refused_by_name(value):
 def test_concurrency_never_exceeds_the_hard_cap():
     assert Limits().workers == 64
     assert Limits(concurrency=8).workers == 8
-    assert Limits(concurrency=100, max_in_flight=10).workers == 10
+    with pytest.raises(ConfigError, match="concurrency must be at most max_in_flight=10, not 100"):
+        Limits(concurrency=100, max_in_flight=10)
+
+
+def test_concurrency_is_a_number_or_adaptive():
+    assert Limits(concurrency="adaptive") == Limits()
+    with pytest.raises(ConfigError, match="concurrency must be 'adaptive' or a whole number"):
+        Limits(concurrency="fast")
+
+
+def test_more_connections_than_a_process_has_files_are_refused():
+    with pytest.raises(ConfigError, match="max_in_flight must be 1 to 10,000, not 1,000,000"):
+        Limits(max_in_flight=1_000_000)
+
+
+def test_a_burst_needs_a_rate():
+    with pytest.raises(ConfigError, match="burst=10 needs requests_per_second"):
+        Limits(burst=10)
 
 
 @pytest.mark.parametrize(
     ("option", "values"),
     [
         ("max_dead", [-1, 1.5, "1", True]),
+        ("max_dead_from_start", [0, -1, 1.5, "1", True]),
         ("deadline", [0, -1, "1", float("inf"), True]),
         ("grace", [-1, None, "1", float("nan")]),
     ],

@@ -7,11 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.batches import Response
-from rowferry.verdict import Fate, judge, retry_after
+from rowferry.verdict import Fate, Rules, retry_after
 
 SUCCESS = (200, 201, 202, 204)
 REFUSED = {408, 421, 425, 429}
 NOW = 1_445_412_470.0  # Wed, 21 Oct 2015 07:27:50 GMT
+
+
+def judge(response, success_status, now, **rules):
+    return Rules(success_status, **rules).judge(response, now)
 
 
 def expected(status):

@@ -187,6 +187,17 @@ class Refusals:
         if self._row == _TRIP:
             self._close(now)
 
+    @property
+    def probing(self) -> bool:
+        """Whether nothing gets through, so that requests go one at a time."""
+        return self._row >= _TRIP
+
+    def trip(self, now: float) -> None:
+        """Let requests go one at a time: whoever calls knows that nothing gets through."""
+        if self._row < _TRIP:
+            self._row = _TRIP
+            self._close(now)
+
     # what may be sent, and when
 
     def _close(self, now: float) -> None:
