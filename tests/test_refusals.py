@@ -225,6 +225,26 @@ def test_one_request_and_no_burst_ends_a_pause():
     assert refusals.may_send_at == pytest.approx(6 + 1 / 98, rel=0.001)
 
 
+def test_what_is_refused_in_a_pause_does_not_count_after_it():
+    refusals = asked()
+    answer(refusals, 100, 0.0, 1.0)
+    for _ in range(14):
+        refusals.refused(1.0, retry_after=1.0)
+    rate = pace(refusals, 2.0)
+    answer(refusals, 20, 2.0, 2.3)
+    assert pace(refusals, 2.3) == pytest.approx(rate)
+
+
+def test_a_refusal_as_a_pause_ends_belongs_to_it():
+    refusals = asked()
+    answer(refusals, 100, 0.0, 1.0)
+    refusals.refused(1.0, retry_after=1.0)
+    refusals.delivered(1.5)
+    rate = pace(refusals, 2.0)
+    refusals.refused(2.0, retry_after=1.0)
+    assert pace(refusals, 3.0) == pytest.approx(rate)
+
+
 def test_a_burst_after_a_pause_does_not_pass_for_a_rate():
     refusals = asked()
     for number in range(500):
