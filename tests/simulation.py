@@ -7,9 +7,13 @@ that says when and what it answers. A client asks as the docstring of `Refusals`
 
 import heapq
 import random
+from bisect import bisect_left
+from dataclasses import dataclass
 from itertools import count
 from math import inf
+from statistics import mean
 
+from rowferry.adaptive import AdaptiveLimit
 from rowferry.refusals import Refusals
 
 DELIVERED, REFUSED, FAILED = "delivered", "refused", "failed"
@@ -119,6 +123,22 @@ def pausing(latency, every, length):
     return serve
 
 
+def counting(latency, most, every, retry_after=None):
+    """Refuses after *most* in each window of *every* seconds."""
+    window = used = 0
+
+    def serve(now, in_flight, dice):
+        nonlocal window, used
+        if int(now / every) != window:
+            window, used = int(now / every), 0
+        if used >= most:
+            return now + REFUSAL, REFUSED, retry_after
+        used += 1
+        return now + latency(now, dice), DELIVERED, None
+
+    return serve
+
+
 # latencies: (now, dice) -> seconds
 
 
@@ -160,6 +180,10 @@ class Client:
         self.limits = set()
         self._alarm = inf
         self._busy_until = 0.0
+
+    def during(self, begin, end):
+        """Count what was delivered from *begin* to *end*."""
+        return bisect_left(self.delivered, end) - bisect_left(self.delivered, begin)
 
     def fill(self, run):
         """Send what may be sent now."""
@@ -259,3 +283,43 @@ class Run:
                 self.now = seconds
                 return
             do(self, *args)
+
+
+# what came of it
+
+
+@dataclass
+class Found:
+    """
+    Means over the seeds.
+
+    Attributes:
+        throughput: delivered a second.
+        worst: the same, of the worst seed.
+        rtt: seconds.
+        refused: share of the requests.
+        clients: the one of each seed.
+    """
+
+    throughput: float
+    worst: float
+    rtt: float
+    refused: float
+    clients: list
+
+
+def measure(server, seconds=10, *, limit=AdaptiveLimit, seeds=10, requests=inf, **client):
+    """Let a client ask a new server() with each seed."""
+    clients, throughputs = [], []
+    for seed in range(100, 100 + seeds):  # the rule was made with other seeds
+        asking = Client(limit(), **client)
+        run = Run(server(), [asking], seconds=seconds, requests=requests, seed=seed)
+        clients.append(asking)
+        throughputs.append(len(asking.delivered) / run.now)
+    return Found(
+        throughput=mean(throughputs),
+        worst=min(throughputs),
+        rtt=mean(one.rtt_sum / max(1, len(one.delivered)) for one in clients),
+        refused=mean(len(one.refused) / one.sent for one in clients),
+        clients=clients,
+    )

@@ -1,9 +1,11 @@
 """How fast, on a clock that the tests turn; and the bounds of limits and budgets."""
 
+import heapq
 import itertools
+import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowferry import Budget, Limits
@@ -68,6 +70,18 @@ def test_no_window_holds_more_than_its_share_and_a_burst(rate, burst, steps):
         for last in range(first, len(used)):
             share = (used[last] - start) * rate * (1 + 1e-9) + burst + 1e-6
             assert last - first + 1 <= share
+
+
+@given(st.sampled_from([1, 50]), st.integers(0, 10**6), st.floats(0.001, 0.1), st.floats(0, 0.005))
+@settings(max_examples=20, deadline=None)
+def test_64_workers_send_500_a_second_whatever_they_take_and_however_late(burst, seed, rtt, late):
+    bucket, dice, sent = TokenBucket(500, burst), random.Random(seed), 0
+    free = [0.0] * 64  # when each worker asks for its next permit
+    while (now := free[0]) < 10:
+        at = now + bucket.reserve(now)
+        sent += at < 10
+        heapq.heapreplace(free, at + dice.random() * (late + rtt))
+    assert 0.98 * 5000 <= sent <= 1.02 * 5000
 
 
 # bounds

@@ -89,8 +89,9 @@ class Limit(Protocol):
         Not for one that was refused, rejected or lost: those take other times.
 
         Args:
-            sent: when this attempt was written, in seconds on the clock of *now*; the wait for a
-                place, a permit or a connection is not to be part of the round trip.
+            sent: when this attempt was written, in seconds on the clock of *now*, which must tell
+                microseconds (uvloop's own has whole milliseconds); the wait for a place, a permit
+                or a connection is not to be part of the round trip.
             in_flight: requests that were in flight until now, this one among them.
         """
 

@@ -37,11 +37,14 @@ _GROWTH = 1.05
 _VAIN_CUTS = 4
 """Cuts that did not help, after which refusals are not about the rate."""
 _BURST = 0.8
-"""Cut where the last pause was less than a second ago: what a burst accepted flatters the rate."""
+"""
+Cut of the rate where the last pause was less than a second ago, or less than this pause
+is long: what a burst accepted flatters the rate, and more time would go in pauses than in peace.
+"""
 _HOLD_A_PAUSE = 60.0
 """Seconds to hold the rate for each second of Retry-After."""
 _LATE = 0.01
-"""Seconds that a sender may wake late and still keep the rate."""
+"""Seconds that a sender may wake late and still keep the rate: a timer of uvloop has whole ms."""
 
 
 class _Rate:
@@ -132,9 +135,10 @@ class Refusals:
         self._row = 0  # answers since the last that delivered
         self._gap = _FIRST_GAP
         self._opening: float = inf  # requests in flight that it allows
-        # a peace: since all was refused or a pause ended
-        self._emptied = now
-        self._accepted = 0  # in it, up to the window
+        # a peace: from where requests were let through again to where all are refused
+        self._opened = now
+        self._emptied = -inf  # where the last peace ended, or the pause after it
+        self._accepted = 0  # since then, up to the window
         # the window of answers from which the rate is learnt
         self._ok = 0
         self._begin(now)
@@ -166,9 +170,10 @@ class Refusals:
         Note an answer that says "not now" (a 429, a 503).
 
         Args:
-            retry_after: seconds for which the API wants no requests.
+            retry_after: seconds for which the API wants no requests; less than a round trip is no
+                news, but refused like any other.
         """
-        self._bad += 1
+        self._bad += now > self._since  # those that come in a pause were sent before it
         self._row += 1
         if retry_after is not None:
             self._pause(now, retry_after)
@@ -210,13 +215,14 @@ class Refusals:
         """Let one more go than before, now that one was delivered."""
         if self._row >= _TRIP:
             self._delay(now)
-            self._begin(now)
+            self._opened = max(now, self._opened)
+            self._begin(self._opened)
         self._row, self._gap = 0, _FIRST_GAP
         self._opening = self._opening + 1 if self._opening < self._limit.limit else inf
 
     def _pause(self, now: float, seconds: float) -> None:
         self._paused_until = max(self._paused_until, now + seconds)
-        self._delay(self._next)
+        self._delay(max(self._next, self._paused_until))
 
     def _delay(self, until: float) -> None:
         self._next = until
@@ -233,7 +239,8 @@ class Refusals:
 
     def _make_peace(self, since: float) -> None:
         self._begin(since)
-        self._emptied, self._accepted = since, 0
+        self._opened = self._emptied = since
+        self._accepted = 0
 
     def _learn(self, now: float) -> None:
         """Learn from the window, where it is long enough."""
@@ -243,12 +250,13 @@ class Refusals:
 
     def _learn_from_pause(self, now: float, seconds: float) -> None:
         """Go down to what was accepted since the last pause."""
-        peace = now - self._emptied
+        peace, accepted = now - self._opened, self._accepted + self._ok
         if self._row > _TRIP or peace <= 0:
             return  # one at a time, or in the same pause
-        accepted = (self._accepted + self._ok) / peace
-        burst = 1.0 if peace >= 1 else _BURST
-        self._rate.cut(now, min(accepted, burst * self._rate.value), _HOLD_A_PAUSE * seconds)
+        if accepted:
+            burst = 1.0 if peace >= max(1.0, seconds) else _BURST
+            rate = min(accepted / peace, burst * self._rate.value)
+            self._rate.cut(now, rate, _HOLD_A_PAUSE * seconds)
         self._make_peace(now + seconds)
 
     def _learn_from_trip(self, now: float) -> None:
