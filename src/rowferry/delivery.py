@@ -188,7 +188,7 @@ class Delivery:
                     batch = await self._next()
                     continue
             lane.delivered_before = ledger.delivered
-            lane.probe = gate.probing
+            lane.probe = gate.outage_since is not None
             lane.sending = True
             ledger.begin_request()
             body = join(batch.parts) if batch.parts else batch.body
@@ -217,7 +217,7 @@ class Delivery:
             if new and not waiting.again and not self._over and gate.is_open(now):
                 batch = new.popleft()
                 gate.begin(now)
-                if new and gate.spare > 0:
+                if new and gate.places < gate.allowed:
                     self._dispatch()
             else:
                 batch = await self._next()
@@ -252,7 +252,7 @@ class Delivery:
     @property
     def _can_begin(self) -> bool:
         """Whether there is a place and a worker for one more request."""
-        if self._over or not self._gate.has_place:
+        if self._over or self._gate.places >= self._gate.allowed:
             return False
         return bool(self._idle) or len(self._lanes) < self._api.limits.workers
 

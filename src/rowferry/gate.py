@@ -26,6 +26,7 @@ class Gate:
     tells of its quota. All times are seconds on one clock that never goes back.
 
     Attributes:
+        allowed: requests that may have a place now.
         places: that are taken: by requests in flight, and for one more round trip by those that
             were not delivered, since quick refusals would otherwise be asked for in a storm.
         outage_since: since when nothing gets through; None where something does.
@@ -40,18 +41,9 @@ class Gate:
         )
         self._refusals = Refusals(self._limit, now)
         self._bucket = TokenBucket(rate, limits.burst) if rate else None
+        self.allowed = self._refusals.allowed
         self._quota = Quota(_PLENTY * limits.max_in_flight)
         self._metered = self._bucket is not None
-
-    @property
-    def has_place(self) -> bool:
-        """Whether one more request may be in flight."""
-        return self.places < self._refusals.allowed
-
-    @property
-    def spare(self) -> int:
-        """Requests that may begin besides those in flight, as far as places go."""
-        return self._refusals.allowed - self.places
 
     @property
     def probing(self) -> bool:
@@ -61,9 +53,7 @@ class Gate:
     def is_open(self, now: float) -> bool:
         """Tell whether a request may begin now, without further ado."""
         return (
-            self.places < self._refusals.allowed
-            and now >= self._refusals.may_send_at
-            and not self._metered
+            self.places < self.allowed and now >= self._refusals.may_send_at and not self._metered
         )
 
     def opens(self, since: float) -> float:
@@ -89,12 +79,16 @@ class Gate:
     def delivered(self, sent: float, now: float) -> None:
         """Note that a request that was written at *sent* was taken; its place is free."""
         self._limit.answered(sent, now, self.places)
-        self.answered(now)
+        self._refusals.delivered(now)
+        self.places -= 1
+        self.allowed = self._refusals.allowed
+        self.outage_since = None
 
     def answered(self, now: float) -> None:
         """Note an answer that says no, but for reasons of its own; its place is free."""
         self._refusals.delivered(now)
         self.places -= 1
+        self.allowed = self._refusals.allowed
         self.outage_since = None
 
     def refused(self, now: float, retry_after: float | None) -> float:
@@ -122,6 +116,7 @@ class Gate:
         self._not_delivered(now)
 
     def _not_delivered(self, now: float) -> float:
+        self.allowed = self._refusals.allowed
         if self._refusals.probing and self.outage_since is None:
             self.outage_since = now
         return self._limit.rtt

@@ -112,22 +112,24 @@ class Handoff:
     def settled(self, batch: Batch) -> None:
         """Count the records of *batch* as settled, and free its room."""
         self._ledger.settled += batch.count
-        self.free(batch)
+        self._settled_bytes += batch.size + OVERHEAD
+        if self._waits_for_room:
+            self._wake_if_there_is_room()
 
     def free(self, batch: Batch) -> None:
         """Free the room that *batch* took; wake the reading thread once an eighth is free."""
         self._settled_bytes += batch.size + OVERHEAD
-        if self._waits_for_room and self._enough_free:
-            self._waits_for_room = False
-            self._notes.put([])
+        if self._waits_for_room:
+            self._wake_if_there_is_room()
 
-    @property
-    def _enough_free(self) -> bool:
-        """Whether the reading thread has something to do: little at a time, but not a row each."""
-        return (
+    def _wake_if_there_is_room(self) -> None:
+        """Give the reading thread something to do: little at a time, but not a row each."""
+        if (
             8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
             and 8 * self._ledger.unsure <= 7 * self._max_records
-        )
+        ):
+            self._waits_for_room = False
+            self._notes.put([])
 
     def divided(self, more: int) -> None:
         """Note that a batch was divided, so that there are *more* batches than were put here."""

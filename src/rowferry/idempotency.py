@@ -36,16 +36,15 @@ class IdempotencyKeys:
     def headers(self, header: str, keys: Iterable[Key]) -> list[bytes]:
         """Give for each record's key the line of a request's head, its line break before it."""
         before = f"\r\n{header}: ".encode()
-        return [before + self.of(key).encode() for key in keys]
-
-    def of(self, key: Key) -> str:
-        """Give the idempotency key of a record."""
-        columns = self._columns
-        position = repr(key[:columns]).encode("utf-8", "surrogatepass")
-        number = b"%d" % key[columns] if len(key) > columns else b"0"
-        digest = self._begun.copy()
-        digest.update(b"%d:%b%d:%b" % (len(position), position, len(number), number))
-        return digest.hexdigest()
+        columns, copy = self._columns, self._begun.copy
+        lines = []
+        for key in keys:  # 0.8 us each
+            row, number = (key, b"0") if len(key) == columns else (key[:-1], b"%d" % key[-1])
+            position = repr(row).encode("utf-8", "surrogatepass")
+            digest = copy()
+            digest.update(b"%d:%b%d:%b" % (len(position), position, len(number), number))
+            lines.append(before + digest.hexdigest().encode())
+        return lines
 
 
 def _prefixed(part: bytes) -> bytes:

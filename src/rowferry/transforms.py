@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import (
     Callable,
     Collection,
@@ -12,6 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from rowferry.exceptions import ConfigError
@@ -168,6 +170,11 @@ def key_of_each(rows: Sequence[Row], key: tuple[str, ...] | None) -> list[Key]:
     """Give the key of each row; an empty list where none is declared."""
     if key is None:
         return []
+    if set(map(type, rows)) == {dict}:
+        with contextlib.suppress(KeyError):  # `key_of` tells what there is
+            if len(key) > 1:
+                return list(map(itemgetter(*key), rows))
+            return list(zip(map(itemgetter(*key), rows), strict=True))
     return [key_of(row, key) for row in rows]
 
 
