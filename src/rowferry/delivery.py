@@ -386,6 +386,10 @@ class Delivery:
         self, lane: _Lane, batch: Batch, verdict: Verdict, response: Response | None
     ) -> None:
         """Send a batch again after a while, unless it was sent too often or is too old."""
+        if verdict.fate is Fate.AMBIGUOUS and self._api.on_ambiguous == "dead_letter":
+            reason = f"{verdict.reason}, so the API may have it, and on_ambiguous='dead_letter'"
+            self._reject(batch, ExhaustedError, reason, response, sure=False)
+            return
         if self._stopping:
             return  # it stays pending
         now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
@@ -398,10 +402,6 @@ class Delivery:
         attempts = (batch.attempts or Attempts(now, lane.delivered_before)).after(
             verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
         )
-        if verdict.fate is Fate.AMBIGUOUS and self._api.on_ambiguous == "dead_letter":
-            reason = f"{verdict.reason}, so the API may have it, and on_ambiguous='dead_letter'"
-            self._reject(batch, ExhaustedError, reason, response, sure=False)
-            return
         outage = self._gate.outage_since
         step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
         if step is Step.WAIT:
