@@ -13,7 +13,8 @@ FLOORS = (
     """abort adaptive batching budget checks gate idempotency ledger limits logs ordering quota
     refusals retry row_factories splitting sql transforms values verdict""",
     """databases formats http api""",
-    """transactions extract insert catalogue sources handoff dialer settling waiting delivery
+    """transactions extract insert catalogue sources handoff dialer lanes settling waiting
+    outcomes delivery
     pipeline""",
     """db_params transfer running options observe testing __init__""",
 )

@@ -9,57 +9,31 @@ created for a record but the future of its answer.
 from __future__ import annotations
 
 import asyncio
-import random
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.dialer import Dialer
-from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
+from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
 from rowferry.http.connection import Connection, ExchangeError
-from rowferry.quota import told_by
-from rowferry.retry import RetryBudget, Step
-from rowferry.settling import Rejection, Settling
-from rowferry.splitting import Pieces, halves, no_larger_than, sorted_out
-from rowferry.verdict import Verdict, pause_asked
+from rowferry.lanes import Lane
+from rowferry.outcomes import Outcomes
+from rowferry.retry import RetryBudget
+from rowferry.settling import Settling
 from rowferry.waiting import Timers, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.batches import Batch
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
 
-LONGEST_PAUSE = 600.0
-"""Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
-
 _TICK = 0.05
 _SOONEST = 0.001
 """Seconds that an alarm is set ahead at least: a clock of milliseconds would ring too early."""
-_AFTER_CONFLICT = 1.0
-
-
-class _Lane:
-    """
-    A worker's own.
-
-    Attributes:
-        sending: whether it awaits or reads an answer.
-        delivered_before: records that were delivered when its batch was sent.
-        probe: whether its batch only asks whether an outage is over.
-    """
-
-    __slots__ = ("connection", "delivered_before", "probe", "sending", "task")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.delivered_before = 0
-        self.probe = False
-        self.sending = False
-        self.task: asyncio.Task[None]
 
 
 class Delivery:
@@ -96,8 +70,19 @@ class Delivery:
         self._gate = Gate(api.limits, monotonic())
         self._waiting = Waiting(RetryBudget(monotonic()))
         self._timers = Timers()
-        self._largest: int | None = None
-        self._lanes: list[_Lane] = []
+        self._outcomes = Outcomes(
+            api,
+            ledger,
+            handoff,
+            gate=self._gate,
+            waiting=self._waiting,
+            settling=self._settling,
+            timers=self._timers,
+            on_ready=self._dispatch,
+            on_settled=self._settled,
+            on_stop=self._halt,
+        )
+        self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
         self._stopping = False
@@ -133,8 +118,7 @@ class Delivery:
         """Take batches to deliver."""
         self._settling.unsettled += len(batches)
         self._waiting.add(batches)
-        if self._largest is not None:
-            self._divide_waiting(self._largest)
+        self._outcomes.divide_new()
         self._dispatch()
 
     def end(self) -> None:
@@ -146,7 +130,7 @@ class Delivery:
         """Send nothing more; let what is in flight finish for at most the budget's grace."""
         if self._stopping:
             return
-        self._stopping = True
+        self._stopping = self._outcomes.stopping = True
         self._timers.cancel()
         self._finish()
         loop = asyncio.get_running_loop()
@@ -159,7 +143,7 @@ class Delivery:
 
     # the workers
 
-    async def _work(self, lane: _Lane, batch: Batch) -> None:
+    async def _work(self, lane: Lane, batch: Batch) -> None:
         """Carry batches; where that ends with an error, all ends."""
         try:
             await self._carry(lane, batch)
@@ -168,7 +152,7 @@ class Delivery:
             raise
 
     async def _carry(  # noqa: C901, PLR0912 (every step here is one that each request takes)
-        self, lane: _Lane, batch: Batch | None
+        self, lane: Lane, batch: Batch | None
     ) -> None:
         """
         Deliver *batch* and the following ones over one connection, until there are no more.
@@ -196,7 +180,7 @@ class Delivery:
             try:
                 response = await connection.send(request)
             except ExchangeError as failure:
-                self._act_on_failure(lane, batch, failure)
+                self._outcomes.act_on_failure(lane, batch, failure)
                 batch = None  # to be asked for once this is no longer in flight
             finally:
                 lane.sending = False
@@ -206,14 +190,14 @@ class Delivery:
                 continue
             now = monotonic()
             if response.limited:
-                self._heed(response, now)
+                self._outcomes.heed(response, now)
             if response.status in success:
                 gate.delivered(connection.sent_at, now)
                 settling.deliver(batch)
                 if batch.turn or not settling.unsettled:
                     self._settled(batch)
             else:
-                self._act(lane, batch, response, now)
+                self._outcomes.act(lane, batch, response, now)
             if new and not waiting.again and not self._over and gate.is_open(now):
                 batch = new.popleft()
                 gate.begin(now)
@@ -263,7 +247,7 @@ class Delivery:
             if not idle.done():
                 idle.set_result(batch)
                 return
-        lane = _Lane()
+        lane = Lane()
         lane.task = self._group.create_task(self._work(lane, batch))
         self._lanes.append(lane)
 
@@ -273,7 +257,7 @@ class Delivery:
             self._alarm.cancel()
         self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
 
-    async def _prepare(self, batch: Batch, lane: _Lane) -> Connection | None:
+    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | None:
         """
         Open a connection where needed, and count a batch that is sent again.
 
@@ -287,7 +271,7 @@ class Delivery:
                 lane.delivered_before = self._ledger.delivered
                 lane.connection = await self._dialer.connect()
         except ExchangeError as failure:
-            self._act_on_failure(lane, batch, failure)
+            self._outcomes.act_on_failure(lane, batch, failure)
             return None
         except TransferError as error:
             self._halt(error)
@@ -298,184 +282,7 @@ class Delivery:
                 self._ledger.maybe_duplicated += batch.count
         return lane.connection
 
-    # what becomes of a batch that was not simply taken
-
-    def _act(self, lane: _Lane, batch: Batch, response: Response, now: float) -> None:
-        verdict = self._api.rules.judge(
-            response, time(), count=batch.count, attempts=batch.attempts
-        )
-        if verdict.fate is Fate.DELIVERED and self._api.item_results:
-            pieces = sorted_out(batch, response, self._api.item_results, self._api.rules)
-            self._act_on_pieces(lane, batch, response, pieces, now)
-            return
-        self._pass_gate(lane, verdict, now)
-        match verdict.fate:
-            case Fate.DELIVERED:
-                self._settling.deliver(batch)
-                self._settled(batch)
-            case Fate.TOO_LARGE:
-                self._learn_size(batch.size // 2)
-                self._divide(batch)
-            case Fate.UNCLEAR:
-                self._divide(batch)
-            case Fate.REJECTED:
-                self._reject(batch, RejectedError, verdict.reason, response)
-            case Fate.AUTH:
-                self._settling.stop_for(AuthError, verdict.reason, response)
-            case Fate.STOP:
-                self._settling.stop_for(TransferError, verdict.reason, response)
-            case _:
-                self._try_again(lane, batch, verdict, response)
-
-    def _act_on_failure(self, lane: _Lane, batch: Batch, failure: ExchangeError) -> None:
-        fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
-        verdict = Verdict(fate, str(failure))
-        self._pass_gate(lane, verdict, monotonic())
-        self._try_again(lane, batch, verdict, None)
-
-    def _act_on_pieces(
-        self, lane: _Lane, batch: Batch, response: Response, pieces: Pieces | str, now: float
-    ) -> None:
-        """Act on an answer that has a status for each record, or should have."""
-        if isinstance(pieces, str):
-            verdict = Verdict(Fate.AMBIGUOUS, pieces)
-            self._pass_gate(lane, verdict, now)
-            self._try_again(lane, batch, verdict, response)
-            return
-        self._pass_gate(lane, Verdict(pieces.fate, "", pause_asked(response, time())), now)
-        self._settling.divided(pieces.batches)
-        if pieces.delivered:
-            self._settling.deliver(pieces.delivered)
-            self._settled(pieces.delivered)
-        for piece, status in pieces.rejected:
-            reason = f"the API answered {status} for the item"
-            self._reject(piece, RejectedError, reason, response, status)
-        for piece, fate in pieces.again:
-            reason = "the API did not take some items of a batch"
-            self._try_again(lane, piece, Verdict(fate, reason), response)
-
-    def _pass_gate(self, lane: _Lane, verdict: Verdict, now: float) -> None:
-        """Let the gate know what came back."""
-        gate, was_probing = self._gate, self._gate.probing
-        if verdict.fate is Fate.DELIVERED and lane.connection:
-            gate.delivered(lane.connection.sent_at, now)
-            return
-        if verdict.fate is Fate.REFUSED:
-            keep = gate.refused(now, verdict.retry_after)
-        elif verdict.fate in {Fate.AMBIGUOUS, Fate.NOT_SENT}:
-            keep = gate.failed(now)
-        else:
-            gate.answered(now)
-            return
-        if not self._stopping:
-            self._timers.after(keep, self._free_place)
-        if gate.probing and not was_probing:
-            self._waiting.wake()  # they are what to ask with, and go on once it is over
-
-    def _free_place(self) -> None:
-        self._gate.free_place()
-        self._dispatch()
-
-    def _heed(self, response: Response, now: float) -> None:
-        """Lower the pace to what the API tells of its quota."""
-        told = told_by(response, time())
-        if told:
-            self._gate.told(told, now)
-
-    def _try_again(
-        self, lane: _Lane, batch: Batch, verdict: Verdict, response: Response | None
-    ) -> None:
-        """Send a batch again after a while, unless it was sent too often or is too old."""
-        if verdict.fate is Fate.AMBIGUOUS and self._api.on_ambiguous == "dead_letter":
-            reason = f"{verdict.reason}, so the API may have it, and on_ambiguous='dead_letter'"
-            self._reject(batch, ExhaustedError, reason, response, sure=False)
-            return
-        if self._stopping:
-            return  # it stays pending
-        now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
-        self._ledger.problem = verdict.reason
-        pause = verdict.retry_after or 0.0
-        if pause > LONGEST_PAUSE:
-            wants = f"{verdict.reason} and wants no requests for {pause:.0f} s"
-            self._halt(TransferError(f"{self._api}: {wants}"))
-            return
-        attempts = (batch.attempts or Attempts(now, lane.delivered_before)).after(
-            verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
-        )
-        outage = self._gate.outage_since
-        step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
-        if step is Step.WAIT:
-            attempts = attempts.begun_anew(delivered)
-            self._gate.close(now)
-        if step is Step.AGAIN or step is Step.WAIT:
-            self._put_off(batch.again(attempts), verdict.fate, pause)
-            return
-        reason = f"{verdict.reason}, after {attempts.tries} tries"
-        if step is Step.POISON:
-            self._reject(batch, ExhaustedError, reason, response)
-        else:
-            message = self._settling.message(
-                f"{reason}; nothing else got through meanwhile", response
-            )
-            status = response.status if response else None
-            self._halt(ExhaustedError(message, status=status))
-
-    def _put_off(self, batch: Batch, fate: Fate, pause: float) -> None:
-        """Let a batch wait for its next try; in an outage for nothing but its turn."""
-        if fate is Fate.CONFLICT:
-            wait = _AFTER_CONFLICT
-        elif self._gate.probing:
-            self._waiting.again.append(batch)
-            return
-        else:
-            tries = batch.attempts.tries if batch.attempts else 1
-            backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
-            wait = max(backoff, pause)
-        self._waiting.put_off(batch)
-        self._timers.after(wait, self._due, batch)
-
-    def _due(self, batch: Batch) -> None:
-        self._waiting.due(batch)
-        self._dispatch()
-
-    # batches that are divided
-
-    def _learn_size(self, size: int) -> None:
-        """Send no batches larger than *size* bytes from now on, but for single records."""
-        self._largest = min(size, self._largest or size)
-        self._handoff.shrink(self._largest)
-        self._divide_waiting(self._largest)
-
-    def _divide_waiting(self, largest: int) -> None:
-        before = list(self._waiting.new)
-        after = [piece for batch in before for piece in no_larger_than(largest, batch)]
-        if len(after) > len(before):
-            self._waiting.new.clear()
-            self._waiting.new.extend(after)
-            self._settling.divided(len(after) - len(before) + 1)
-
-    def _divide(self, batch: Batch) -> None:
-        """Send both halves of a batch, before all that is new."""
-        self._settling.divided(2)
-        self._waiting.add_first(halves(batch))
-
     # the end of a batch, and of the run
-
-    def _reject(
-        self,
-        batch: Batch,
-        kind: type[RejectedError],
-        reason: str,
-        response: Response | None,
-        status: int | None = None,
-        *,
-        sure: bool = True,
-    ) -> None:
-        """Settle records that the API will not take."""
-        if status is None and response is not None:
-            status = response.status
-        self._settling.reject(Rejection(batch, kind, reason, status, response), sure=sure)
-        self._settled(batch)
 
     def _settled(self, batch: Batch) -> None:
         """Go on after a batch that is settled, or held back."""
