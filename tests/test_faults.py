@@ -414,6 +414,26 @@ def test_c5_a_quota_that_makes_no_sense_is_ignored(value):
         assert sent_to(api, 50).report.delivered == 50
 
 
+# C12: a request has its time for itself
+
+
+def test_c12_waiting_for_a_place_is_no_part_of_a_requests_time():
+    with FakeApi(Answer(delay=0.1)) as api:
+        came = sent_to(api, 12, timeout=0.5, limits=Limits(concurrency=1))
+    assert (came.report.delivered, came.report.retries) == (12, 0)
+    assert came.report.seconds > 1.0
+
+
+@pytest.mark.parametrize("answer", [503, None, Answer(status=429, headers={"Retry-After": "500"})])
+def test_every_wait_ends_at_once_where_the_run_is_to_stop(answer):
+    with FakeApi(answer) as api:
+        began = time.monotonic()
+        came = sent_to(api, retry=Retry(), timeout=LONG, budget=Budget(deadline=0.5, grace=0.1))
+        assert time.monotonic() - began < LONG / 2
+    assert "deadline=0.5 s is over" in str(came.error)
+    assert came.report.pending == ROWS
+
+
 # C11: nothing is sent behind one's back
 
 
@@ -428,7 +448,7 @@ def test_c11_what_is_received_is_what_is_counted(method):
 # C21: single records
 
 
-@pytest.mark.parametrize("status", [400, 403, 409, 413, 418, 422, 501, 505])
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 418, 422, 501, 505])
 def test_c21_a_record_that_is_not_taken_is_dead_with_what_was_said(status):
     body = b"no: " + b"x" * 5000
 

@@ -35,15 +35,15 @@ class IdempotencyKeys:
 
     def headers(self, header: str, keys: Iterable[Key]) -> list[bytes]:
         """Give for each record's key the line of a request's head, its line break before it."""
-        before = f"\r\n{header}: ".encode()
+        before = f"\r\n{header}: "
         columns, copy = self._columns, self._begun.copy
         lines = []
-        for key in keys:  # 0.8 us each
-            row, number = (key, b"0") if len(key) == columns else (key[:-1], b"%d" % key[-1])
-            position = repr(row).encode("utf-8", "surrogatepass")
+        for key in keys:  # 0.7 us each
+            row, number = (key, "0") if len(key) == columns else (key[:-1], str(key[-1]))
+            position = ascii(row)
             digest = copy()
-            digest.update(b"%d:%b%d:%b" % (len(position), position, len(number), number))
-            lines.append(before + digest.hexdigest().encode())
+            digest.update(f"{len(position)}:{position}{len(number)}:{number}".encode())
+            lines.append((before + digest.hexdigest()).encode())
         return lines
 
 
