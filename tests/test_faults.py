@@ -38,6 +38,9 @@ from rowferry.exceptions import (
     RejectedError,
     TransferError,
 )
+from rowferry.pipeline import Run
+from rowferry.running import of_rows
+from rowferry.splitting import halves
 from rowferry.testing import FAULTS, Answer, FakeApi, RandomFaults
 from scripted import LONG, auntil, until
 
@@ -572,6 +575,33 @@ def test_c22_an_answer_with_many_items_is_read_whole():
         came = sent_to(api, 500, **BATCHES | {"batch_size": 500}, timeout=LONG)
         assert len(api.received) == 1
     assert came.report.delivered == 500
+
+
+def test_items_that_are_all_refused_are_a_refusal_with_its_pause():
+    def behave(request):
+        refused = itemized(lambda *_: 429)(request)
+        return Answer(status=200, headers={"Retry-After": "1000000"}, body=refused.body)
+
+    with FakeApi(behave) as api:
+        came = sent_to(api, 20, **BATCHES)
+        assert len(api.received) == 1
+    assert "wants no requests for 1000000 s" in str(came.error)
+    assert came.report.pending == 20
+
+
+def test_room_is_what_it_was_when_all_is_settled():
+    run = Run(of_rows(rows_of(200), Api("http://h/", body_format="ndjson", batch_size=40)))
+    handoff, settling = run._handoff, run._delivery._settling
+    bodies = [b"x" * number for number in range(1, 201)]
+    batches = handoff.batch(bodies, [])
+    settling.unsettled += len(batches)
+    for batch in batches:
+        pieces = [piece for half in halves(batch) for piece in halves(half)]
+        settling.divided(len(pieces))
+        for piece in pieces:
+            settling.deliver(piece)
+    assert handoff._put_bytes == handoff._settled_bytes
+    assert (run._ledger.pending, settling.unsettled) == (0, 0)
 
 
 def test_an_item_that_always_fails_is_poison_and_its_neighbours_are_not():

@@ -171,12 +171,12 @@ class Delivery:
                 if connection is None:
                     batch = await self._next()
                     continue
+            body = join(batch.parts) if batch.parts else batch.body
+            request = b"%b%d%b\r\n\r\n%b" % (head, len(body), batch.header, body)
             lane.delivered_before = ledger.delivered
             lane.probe = gate.outage_since is not None
             lane.sending = True
             ledger.begin_request()
-            body = join(batch.parts) if batch.parts else batch.body
-            request = b"%b%d%b\r\n\r\n%b" % (head, len(body), batch.header, body)
             try:
                 response = await connection.send(request)
             except ExchangeError as failure:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 OVERHEAD = 200
 """Bytes that a batch takes in memory besides its body, about."""
 
+PART = 41
+"""Bytes that each of several texts of a batch takes besides its own."""
+
 
 class Handoff:
     """
@@ -112,13 +115,13 @@ class Handoff:
     def settled(self, batch: Batch) -> None:
         """Count the records of *batch* as settled, and free its room."""
         self._ledger.settled += batch.count
-        self._settled_bytes += batch.size + OVERHEAD
+        self._settled_bytes += batch.size + OVERHEAD + PART * len(batch.parts)
         if self._waits_for_room:
             self._wake_if_there_is_room()
 
     def free(self, batch: Batch) -> None:
         """Free the room that *batch* took; wake the reading thread once an eighth is free."""
-        self._settled_bytes += batch.size + OVERHEAD
+        self._settled_bytes += batch.size + OVERHEAD + PART * len(batch.parts)
         if self._waits_for_room:
             self._wake_if_there_is_room()
 
@@ -154,5 +157,7 @@ class Handoff:
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
-        self._put_bytes += sum([batch.size for batch in batches]) + OVERHEAD * len(batches)
+        self._put_bytes += sum(
+            [batch.size + OVERHEAD + PART * len(batch.parts) for batch in batches]
+        )
         return batches

@@ -124,7 +124,8 @@ class Outcomes:
             self._pass_gate(lane, verdict, now)
             self._try_again(lane, batch, verdict, response)
             return
-        self._pass_gate(lane, Verdict(pieces.fate, "", pause_asked(response, time())), now)
+        pause = pause_asked(response, time()) if pieces.fate is Fate.REFUSED else None
+        self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
         if pieces.delivered:
             self._settling.deliver(pieces.delivered)
@@ -134,7 +135,7 @@ class Outcomes:
             self._reject(piece, RejectedError, reason, response, status)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
-            self._try_again(lane, piece, Verdict(fate, reason), response)
+            self._try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _pass_gate(self, lane: Lane, verdict: Verdict, now: float) -> None:
         """Let the gate know what came back."""
