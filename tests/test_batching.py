@@ -86,6 +86,20 @@ def test_nothing_gathered_gives_no_batch():
     assert batcher.flush() == []
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if hasattr(FORMATS[name], "split")])
+@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1))
+def test_a_body_that_is_taken_apart_is_what_it_was_made_of(name, texts):
+    body_format = FORMATS[name]
+    texts = [text.replace(b"\n", b" ") for text in texts]
+    batcher = Batcher(body_format.join, size=len(texts) + 1, max_bytes=10**9, splittable=True)
+    batcher.add(list(texts), [])
+    (batch,) = batcher.flush()
+    opened = batch.opened(body_format.split)
+    assert batch.body == body_format.join(opened.parts)
+    assert list(opened.parts) == texts
+    assert (opened.size, opened.count) == (batch.size, batch.count)
+
+
 @pytest.mark.parametrize(
     ("name", "body"), [("json", b"1"), ("json_array", b"[1,2]"), ("ndjson", b"1\n2\n")]
 )

@@ -590,13 +590,15 @@ def test_items_that_are_all_refused_are_a_refusal_with_its_pause():
 
 
 def test_room_is_what_it_was_when_all_is_settled():
-    run = Run(of_rows(rows_of(200), Api("http://h/", body_format="ndjson", batch_size=40)))
+    api = Api("http://h/", body_format="ndjson", batch_size=40)
+    run = Run(of_rows(rows_of(200), api))
     handoff, settling = run._handoff, run._delivery._settling
     bodies = [b"x" * number for number in range(1, 201)]
     batches = handoff.batch(bodies, [])
     settling.unsettled += len(batches)
     for batch in batches:
-        pieces = [piece for half in halves(batch) for piece in halves(half)]
+        opened = batch.opened(api.format.split)
+        pieces = [piece for half in halves(opened) for piece in halves(half)]
         settling.divided(len(pieces))
         for piece in pieces:
             settling.deliver(piece)
@@ -641,15 +643,29 @@ def test_c24_a_single_record_that_is_too_large_is_dead_and_not_sent_for_ever():
     assert len(alone) == 1
 
 
+class Lines:
+    """A format of one's own, whose bodies nobody can take apart again."""
+
+    name, content_type, batch_size, max_batch_size = "lines", "application/x-ndjson", 50, None
+
+    def join(self, records):
+        return b"\n".join(records) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "body_format", ["json_array", "ndjson", Lines()], ids=["array", "lines", "own"]
+)
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_batch_that_is_rejected_as_a_whole_is_bisected_down_to_the_bad_records(status):
+def test_a_batch_that_is_rejected_as_a_whole_is_bisected_down_to_the_bad_records(
+    status, body_format
+):
     bad = {3, 57, 58}
 
     def behave(request):
         return status if any(record["id"] in bad for record in request.records()) else 201
 
     with FakeApi(behave) as api:
-        came = sent_to(api, 200, body_format="json_array", batch_size=50)
+        came = sent_to(api, 200, body_format=body_format, batch_size=50)
     assert set(came.failed) == bad
     assert all(error.status == status for error in came.failed.values())
     taken = Counter(r["id"] for q in api.received if behave(q) == 201 for r in q.records())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from rowferry.records import Key
 
@@ -120,8 +120,9 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
         count: how many records it holds.
         origins: of its records, in order; empty where nobody may ask for them.
         attempts: None until it failed for the first time.
-        parts: the texts of its records, where they are several: it may have to be divided.
+        parts: the texts of its records, where it was divided or may have to be; else empty.
         header: lines of its own at the end of the request's head, each with its line break before.
+        sizes: bytes of each record's text, where they are several in *body*; else empty.
         turn: batches with equal ones go one after another, in this order; None where any order
             will do. It is a tuple of one value.
     """
@@ -134,9 +135,10 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     parts: tuple[bytes, ...] = ()
     header: bytes = b""
     turn: tuple[Hashable] | None = None
+    sizes: Sequence[int] = ()
 
     def of(self, indexes: range | list[int]) -> Batch:
-        """Give the batch of some of its records, in order; *indexes* are from 0."""
+        """Give the batch of some of its parts, in order; *indexes* are from 0."""
         if not self.parts:
             return self
         parts = tuple([self.parts[index] for index in indexes])
@@ -155,7 +157,15 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
             self.parts,
             self.header,
             self.turn,
+            self.sizes,
         )
+
+    def opened(self, split: Callable[[bytes, Sequence[int]], list[bytes]]) -> Batch:
+        """Give the same batch with its parts, so that it can be divided."""
+        if not self.sizes:
+            return self
+        parts = tuple(split(self.body, self.sizes))
+        return Batch(b"", self.size, self.count, self.origins, self.attempts, parts, self.header)
 
 
 class Response(msgspec.Struct, frozen=True):

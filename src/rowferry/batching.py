@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import accumulate, repeat, takewhile
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,19 @@ class Batcher:
         join: makes the body of a request from the JSON texts of its records.
         size: records of a batch, at most.
         max_bytes: of a batch's body, at most, unless a single record is larger.
+        splittable: whether bodies can be taken apart again, by the sizes of their records.
     """
 
     def __init__(
-        self, join: Callable[[Sequence[bytes]], bytes], *, size: int, max_bytes: int
+        self,
+        join: Callable[[Sequence[bytes]], bytes],
+        *,
+        size: int,
+        max_bytes: int,
+        splittable: bool = False,
     ) -> None:
         self._join = join
+        self._splittable = splittable
         self._size = size
         self._max_bytes = max_bytes
         self._bodies: list[bytes] = []
@@ -128,6 +136,9 @@ class Batcher:
         return self._size if len(window) == self._size else 0
 
     def _batch(self, start: int, end: int) -> Batch:
-        parts = tuple(self._bodies[start:end])
-        size = sum(map(len, parts))
-        return Batch(b"", size, end - start, tuple(self._origins[start:end]), None, parts)
+        texts, origins = self._bodies[start:end], tuple(self._origins[start:end])
+        if not self._splittable:
+            return Batch(b"", sum(map(len, texts)), end - start, origins, None, tuple(texts))
+        sizes = array("I", map(len, texts))
+        body = self._join(texts)
+        return Batch(body, sum(sizes), end - start, origins, None, (), b"", None, sizes)

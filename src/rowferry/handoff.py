@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 OVERHEAD = 200
 """Bytes that a batch takes in memory besides its body, about."""
 
-PART = 41
-"""Bytes that each of several texts of a batch takes besides its own."""
-
 
 class Handoff:
     """
@@ -115,13 +112,13 @@ class Handoff:
     def settled(self, batch: Batch) -> None:
         """Count the records of *batch* as settled, and free its room."""
         self._ledger.settled += batch.count
-        self._settled_bytes += batch.size + OVERHEAD + PART * len(batch.parts)
+        self._settled_bytes += batch.size + OVERHEAD
         if self._waits_for_room:
             self._wake_if_there_is_room()
 
     def free(self, batch: Batch) -> None:
         """Free the room that *batch* took; wake the reading thread once an eighth is free."""
-        self._settled_bytes += batch.size + OVERHEAD + PART * len(batch.parts)
+        self._settled_bytes += batch.size + OVERHEAD
         if self._waits_for_room:
             self._wake_if_there_is_room()
 
@@ -157,7 +154,5 @@ class Handoff:
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
-        self._put_bytes += sum(
-            [batch.size + OVERHEAD + PART * len(batch.parts) for batch in batches]
-        )
+        self._put_bytes += sum([batch.size + OVERHEAD for batch in batches])
         return batches

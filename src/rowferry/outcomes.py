@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
+from rowferry.formats.contract import split_of
 from rowferry.quota import told_by
 from rowferry.retry import Step
 from rowferry.settling import Rejection, Settling
@@ -78,6 +79,7 @@ class Outcomes:
         self._on_ready = on_ready
         self._on_settled = on_settled
         self._on_stop = on_stop
+        self._split = split_of(api.format)
         self._largest: int | None = None
 
     def act(self, lane: Lane, batch: Batch, response: Response, now: float) -> None:
@@ -86,7 +88,9 @@ class Outcomes:
             response, time(), count=batch.count, attempts=batch.attempts
         )
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
-            pieces = sorted_out(batch, response, self._api.item_results, self._api.rules)
+            pieces = sorted_out(
+                batch, response, self._api.item_results, self._api.rules, self._opened
+            )
             self._act_on_pieces(lane, batch, response, pieces, now)
             return
         self._pass_gate(lane, verdict, now)
@@ -237,7 +241,9 @@ class Outcomes:
 
     def _divide_waiting(self, largest: int) -> None:
         before = list(self._waiting.new)
-        after = [piece for batch in before for piece in no_larger_than(largest, batch)]
+        if all(batch.size <= largest for batch in before):
+            return
+        after = [piece for batch in before for piece in self._no_larger(largest, batch)]
         if len(after) > len(before):
             self._waiting.new.clear()
             self._waiting.new.extend(after)
@@ -246,7 +252,13 @@ class Outcomes:
     def _divide(self, batch: Batch) -> None:
         """Send both halves of a batch, before all that is new."""
         self._settling.divided(2)
-        self._waiting.add_first(halves(batch))
+        self._waiting.add_first(halves(self._opened(batch)))
+
+    def _no_larger(self, largest: int, batch: Batch) -> list[Batch]:
+        return no_larger_than(largest, self._opened(batch)) if batch.size > largest else [batch]
+
+    def _opened(self, batch: Batch) -> Batch:
+        return batch.opened(self._split) if self._split else batch
 
     def _reject(
         self,

@@ -23,6 +23,7 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
+from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
@@ -146,7 +147,12 @@ class Run:
         self._job = abort.begin()
         self._ledger = Ledger(transfer.total)
         self._handoff = Handoff(
-            Batcher(api.format.join, size=api.records_per_request, max_bytes=api.batch_bytes),
+            Batcher(
+                api.format.join,
+                size=api.records_per_request,
+                max_bytes=api.batch_bytes,
+                splittable=split_of(api.format) is not None,
+            ),
             self._ledger,
             max_bytes=limits.max_buffer_bytes,
             max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),

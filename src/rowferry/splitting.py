@@ -61,10 +61,17 @@ class Pieces(NamedTuple):
 
 
 def sorted_out(
-    batch: Batch, response: Response, item_results: Callable[[Response], Any], rules: Rules
+    batch: Batch,
+    response: Response,
+    item_results: Callable[[Response], Any],
+    rules: Rules,
+    opened: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Pieces | str:
     """
     Sort the records of a batch by what the answer says of each.
+
+    Args:
+        opened: gives a batch with its parts.
 
     Returns:
         The pieces; or why they cannot be told, so that all of them are ambiguous.
@@ -78,6 +85,7 @@ def sorted_out(
         return items
     if items.delivered == batch.count:
         return Pieces(batch, [], [])
+    batch = opened(batch)
     settled = items.rejected.keys() | {index for group in items.again.values() for index in group}
     good = [index for index in range(batch.count) if index not in settled]
     by_status: dict[int, list[int]] = {}
