@@ -322,26 +322,37 @@ def test_a_few_rows_are_inserted(table):
 
 # Tables that are not copied into.
 
+NOTED = "CREATE TRIGGER note BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION note();"
+COUNTS = """
+CREATE FUNCTION counts() RETURNS trigger LANGUAGE plpgsql AS
+$$BEGIN INSERT INTO roads SELECT count(*) FROM plain; RETURN NULL; END$$;
+"""
 NOT_COPIED = {
     "a view": "CREATE VIEW plain AS SELECT * FROM roads",
-    "a rule": "CREATE TABLE plain (LIKE roads);"
-    "CREATE RULE r AS ON INSERT TO plain DO INSTEAD INSERT INTO roads VALUES (NEW.id)",
-    "row-level security": "CREATE TABLE plain (LIKE roads); CREATE TRIGGER note BEFORE INSERT ON "
-    "plain FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE plain ENABLE ROW LEVEL SECURITY",
-    "a reference to the table itself": "CREATE TABLE plain (LIKE roads, PRIMARY KEY (id), FOREIGN KEY "
-    "(id) REFERENCES plain); CREATE TRIGGER note BEFORE INSERT ON plain FOR EACH ROW EXECUTE "
-    "FUNCTION note()",
-    "a trigger of the statement": "CREATE TABLE plain (LIKE roads); CREATE FUNCTION once() RETURNS "
-    "trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO roads VALUES (1); RETURN NULL; END$$;"
-    "CREATE TRIGGER once AFTER INSERT ON plain EXECUTE FUNCTION once()",
-    "a trigger after each row": "CREATE TABLE plain (LIKE roads); CREATE FUNCTION after() RETURNS "
-    "trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO roads SELECT count(*) FROM plain; RETURN NULL;"
-    "END$$; CREATE TRIGGER after AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION after()",
-    "such a trigger of a partition": "CREATE TABLE plain (LIKE roads) PARTITION BY RANGE (id);"
-    "CREATE TABLE plain_0 PARTITION OF plain DEFAULT;"
-    "CREATE FUNCTION part() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO roads SELECT "
-    "count(*) FROM plain; RETURN NULL; END$$;"
-    "CREATE TRIGGER part AFTER INSERT ON plain_0 FOR EACH ROW EXECUTE FUNCTION part()",
+    "a rule": """
+        CREATE TABLE plain (LIKE roads);
+        CREATE RULE r AS ON INSERT TO plain DO INSTEAD INSERT INTO roads VALUES (NEW.id)
+    """,
+    "row-level security": f"""
+        CREATE TABLE plain (LIKE roads); {NOTED} ALTER TABLE plain ENABLE ROW LEVEL SECURITY
+    """,
+    "a reference to the table itself": f"""
+        CREATE TABLE plain (LIKE roads, PRIMARY KEY (id), FOREIGN KEY (id) REFERENCES plain);
+        {NOTED}
+    """,
+    "a trigger of the statement": f"""
+        CREATE TABLE plain (LIKE roads); {COUNTS}
+        CREATE TRIGGER once AFTER INSERT ON plain EXECUTE FUNCTION counts()
+    """,
+    "a trigger after each row": f"""
+        CREATE TABLE plain (LIKE roads); {COUNTS}
+        CREATE TRIGGER after AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION counts()
+    """,
+    "such a trigger of a partition": f"""
+        CREATE TABLE plain (LIKE roads) PARTITION BY RANGE (id);
+        CREATE TABLE part PARTITION OF plain DEFAULT; {COUNTS}
+        CREATE TRIGGER after AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION counts()
+    """,
 }
 
 
@@ -350,9 +361,9 @@ def test_a_table_where_copy_is_no_insert_is_inserted_into(table, what):
     with nothing_stays(table):
         table.execute(NOT_COPIED[what])
         load("plain", table, [{"id": n} for n, _ in MANY])
-        seen = "plain" if "CREATE TRIGGER note" in NOT_COPIED[what] else "roads"
+        seen = "plain" if NOTED in NOT_COPIED[what] else "roads"
         assert roads(table, seen) == {"INSERT"}
-        assert table.execute(f"SELECT count(DISTINCT id) FROM {seen}").fetchone()[0] in {1, ROWS}
+        assert len(table.execute(f"SELECT DISTINCT id FROM {seen}").fetchall()) == ROWS
 
 
 @pytest.mark.parametrize(

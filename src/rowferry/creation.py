@@ -90,7 +90,7 @@ def _columns_of(table: str, conn: Connection) -> list[Column]:
     try:
         return table_info(name, conn, schema or None)
     except QueryError:
-        if table in {table.lower(), table.upper()}:
+        if table == table.lower():
             raise
         return table_info(name.lower(), conn, schema.lower() or None)
 

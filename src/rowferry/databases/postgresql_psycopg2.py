@@ -11,7 +11,7 @@ from rowferry.databases.postgresql_values import (
     psycopg2_adapt_raw_json,
     psycopg2_raw_json,
     psycopg2_tolerant,
-    psycopg2_with_json,
+    psycopg2_wrapped,
 )
 from rowferry.exceptions import DriverError
 
@@ -123,7 +123,7 @@ class _Writer:
         from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
 
         psycopg2_adapt_raw_json()
-        batch = [psycopg2_with_json(row) for row in rows]
+        batch = [psycopg2_wrapped(row) for row in rows]
         with self._conn.cursor() as cursor:
             execute_batch(cursor, self._sql, batch, page_size=_PAGE)
 

@@ -243,13 +243,18 @@ def psycopg2_adapt_raw_json() -> None:
     register_adapter(RawJSON, quoted)
 
 
-def psycopg2_with_json(row: Any) -> Any:
-    """Wrap the dicts among the values of *row*, which psycopg2 adapts only when told to."""
-    from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
+def psycopg2_wrapped(row: Any) -> Any:
+    """Wrap the dicts and UUIDs in *row*, which psycopg2 adapts only when told to."""
+    from psycopg2.extras import Json, UUID_adapter  # noqa: PLC0415 - imported where used
+
+    def wrapped(value: Any) -> Any:
+        if isinstance(value, dict):
+            return Json(value)
+        return UUID_adapter(value) if isinstance(value, UUID) else value
 
     values = row.values() if isinstance(row, Mapping) else row
-    if not any(isinstance(value, dict) for value in values):
+    if not any(isinstance(value, dict | UUID) for value in values):
         return row
     if isinstance(row, Mapping):
-        return {name: Json(v) if isinstance(v, dict) else v for name, v in row.items()}
-    return [Json(value) if isinstance(value, dict) else value for value in row]
+        return {name: wrapped(value) for name, value in row.items()}
+    return [wrapped(value) for value in row]
