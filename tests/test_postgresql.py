@@ -374,6 +374,8 @@ def test_dicts_are_loaded_as_json(pg):
         ("SELECT * FROM pg_class WHERE relname IN %s", (("a", "b"),), r"= ANY\(%s\)"),
         ("SELECT interval %s", ("1 day",), r"%s::interval"),
         ("SELECT %s; SELECT %s", (1, 2), "one call for each"),
+        ("SELECT 1 WHERE %s IS NULL", (None,), "write %s::text"),
+        ("CREATE TABLE t (a integer DEFAULT %s)", (1,), "write the value"),
     ],
 )
 def test_what_psycopg_3_does_not_take_over_is_said(psycopg, query, parameters, advice):

@@ -75,6 +75,14 @@ _ADVICE = {
     "cannot insert multiple commands into a prepared statement": (
         "psycopg 3 takes one statement at a time where there are parameters: use one call for each"
     ),
+    "could not determine data type of parameter $": (
+        "psycopg 3 binds parameters on the server, and nothing tells it the type of this one: "
+        "write %s::text, or whatever type it is"
+    ),
+    "there is no parameter $": (
+        "psycopg 3 binds parameters on the server, which has them in SELECT, INSERT, UPDATE, DELETE "
+        "and VALUES only: write the value into any other statement, with psycopg.sql"
+    ),
 }
 """What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
 
