@@ -404,6 +404,15 @@ def test_a_procedure_gives_the_rows_of_its_first_query(conn):
     assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
 
 
+def test_a_procedure_that_fails_after_its_first_query_is_an_error_of_the_source(conn):
+    execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SIGNAL SQLSTATE '45000'; END", conn)
+    with pytest.raises(SourceError, match="CALL two"):
+        fetchall("CALL two()", conn)
+    with pytest.raises(SourceError, match="CALL two"):
+        fetchone("CALL two()", conn)
+    assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
+
+
 def test_many_rows_are_never_in_memory_together(conn):
     tracemalloc.start()
     try:

@@ -238,10 +238,15 @@ class Reader:
 
     def _finish(self) -> None:
         """Commit after the last row; when asked again, what the user wrote since then."""
-        self._close_cursor()
-        self._ends_transaction = False
-        if not self._database.is_closed(self._conn):
-            transactions.commit(self._database, self._conn)
+        try:
+            self._close_cursor()
+            self._ends_transaction = False
+            if not self._database.is_closed(self._conn):
+                transactions.commit(self._database, self._conn)
+        except RowferryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what comes after the rows may fail as they may
+            self._fail(error)
 
     def _close_cursor(self) -> None:
         rows, self._rows = self._rows, None
