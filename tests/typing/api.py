@@ -4,7 +4,7 @@
 import asyncio
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, assert_type
 
 import rowferry as etl
@@ -21,7 +21,9 @@ etl.connect("postgresql://h/db", "PASSWORD_VARIABLE")
 assert_type(etl.get_connection_string(params), str)
 assert_type(etl.get_sqlalchemy_connection_string(params), str)
 for chunk in etl.iter_chunks("SELECT 1", conn, chunk_size=10):
-    list(chunk)
+    assert_type(chunk, list[dict[str, Any]])
+for tuples in etl.iter_chunks("SELECT 1", conn, (), row_factories.tuple_row_factory):
+    assert_type(len(tuples), int)
 for row in etl.iter_rows("SELECT :a", conn, {"a": 1}, row_factories.tuple_row_factory):
     row[0]
 etl.fetchone("SELECT ?", conn, (1,))
@@ -81,6 +83,10 @@ etl.Api("https://h/", body_format=Lines())
 def transform(chunk: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in chunk:
         yield {"code": row["CODE"], "doc": etl.RawJSON("{}")}
+
+
+for given in etl.iter_chunks("SELECT 1", conn, transform=transform):
+    assert_type(given, Iterable[dict[str, Any]])
 
 
 def shape(row: dict[str, Any]) -> dict[str, Any] | None:

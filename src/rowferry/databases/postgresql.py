@@ -80,8 +80,8 @@ _ADVICE = {
         "write %s::text, or whatever type it is"
     ),
     "there is no parameter $": (
-        "psycopg 3 binds parameters on the server, which has them in SELECT, INSERT, UPDATE, DELETE "
-        "and VALUES only: write the value into any other statement, with psycopg.sql"
+        "psycopg 3 binds parameters on the server, which has them in SELECT, INSERT, UPDATE, "
+        "DELETE and VALUES only: write the value into any other statement, with psycopg.sql"
     ),
 }
 """What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
