@@ -85,7 +85,7 @@ def executemany(
         AbortError: `abort_etlhelper_threads` was called meanwhile.
     """
     check_chunk_size(chunk_size)
-    how = How(on_error, commit_chunks, chunk_size)
+    how = How(on_error, commit_chunks, chunk_size, alone=_at_hand(rows, transform))
     with connections.opened(conn) as opened:
         return Writing(query, opened, how).write(_transformed(_chunks(rows, chunk_size), transform))
 
@@ -138,7 +138,7 @@ def load(
         into = Into(
             table,
             opened,
-            How(on_error, commit_chunks, chunk_size),
+            How(on_error, commit_chunks, chunk_size, alone=_at_hand(rows, transform)),
             on_conflict,
             columns,
             before=create_for_rows(table, first, opened, columns) if create else None,
@@ -275,6 +275,11 @@ def _chunks(rows: Iterable[Row] | None, size: int) -> Iterator[list[Row]]:
     remaining = iter(rows if rows is not None else ())
     while chunk := list(islice(remaining, size)):
         yield chunk
+
+
+def _at_hand(rows: Any, transform: Transform[Any, Any] | None) -> bool:
+    """Tell whether all rows are there, and no code of the user's runs to give one."""
+    return transform is None and isinstance(rows, list | tuple)
 
 
 def _transformed(

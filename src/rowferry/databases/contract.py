@@ -7,7 +7,7 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -139,15 +139,43 @@ class Piece(NamedTuple):
     data: bytes
 
 
+class Stream(Protocol):
+    """
+    A statement that takes rows, chunk after chunk, without a wait for each.
+
+    A row that is refused is told with a later chunk, or at the end.
+    """
+
+    def write(self, rows: list[Any]) -> bool:
+        """Send *rows* on their way; False, and nothing sent, where a `Writer` has to do it."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until all rows are in, or raise why they are not. May be called again."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is not finished; the transaction is to be rolled back."""
+        ...
+
+
 class TableCopy(Protocol):
-    """A whole table on its way to another."""
+    """A whole table on its way to another; written as a `Stream` is, by the piece."""
 
     def read(self, count: int) -> Piece:
         """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: Iterable[Piece]) -> int:
-        """Write *pieces* into the destination, all or none of them; give their rows."""
+    def write(self, piece: Piece) -> bool:
+        """Send *piece* on its way."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until all is in, or raise why it is not. May be called again."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is not finished; the transaction is to be rolled back."""
         ...
 
     def close(self) -> None:
@@ -310,6 +338,10 @@ class Database(Protocol):
         Where *sql* is a plain INSERT, and the table allows it, by the database's fast road; what is
         stored and what is refused is the same either way.
         """
+        ...
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        """Give what executes *sql* for many chunks at once; None where a `Writer` is as fast."""
         ...
 
     def table_copy(

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from rowferry.column_types import ColumnType
     from rowferry.databases import contract
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, TableCopy
+    from rowferry.databases.contract import (
+        Connection,
+        OpenRows,
+        Parameters,
+        Reading,
+        Stream,
+        TableCopy,
+    )
 
 _COLUMNS = """
 SELECT schema_name, column_name, data_type, NOT is_nullable, column_default IS NOT NULL
@@ -154,6 +161,10 @@ class DuckDB:
 
     def writer(self, conn: Connection, sql: str) -> contract.Writer:
         return Writer(conn, sql)
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
 
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         OpenRows,
         Parameters,
         Reading,
+        Stream,
         TableCopy,
         Writer,
     )
@@ -246,6 +247,10 @@ class MySQL:
             )
         row = self._literals(conn, lists=as_json).row
         return ManyRows(conn, parts, row=row, run=run, ask=ask)
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
 
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str

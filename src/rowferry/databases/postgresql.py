@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
-from rowferry.databases.postgresql_copy import table_to_table
+from rowferry.databases.postgresql_copy import CopyStream
 from rowferry.databases.postgresql_rows import IN_TRANSACTION, open_rows
+from rowferry.databases.postgresql_table import table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
 from rowferry.databases.postgresql_writer import PsycopgWriter
 from rowferry.exceptions import BadIdentifierError, DriverError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         OpenRows,
         Parameters,
         Reading,
+        Stream,
         TableCopy,
         Writer,
     )
@@ -192,6 +194,10 @@ class PostgreSQL:
         with conn.cursor() as cursor:
             cursor.execute(sql, parameters or None)
 
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
+
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str
     ) -> TableCopy | None:
@@ -280,6 +286,10 @@ class Psycopg(PostgreSQL):
 
     def interrupt(self, conn: Connection) -> None:
         getattr(conn, "cancel_safe", conn.cancel)()
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        insert = sql_text.plain_insert(sql, self.paramstyle)
+        return CopyStream(conn, insert) if insert else None
 
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str

@@ -1,21 +1,21 @@
-"""COPY in place of INSERT where that stores the same, and COPY from table to table."""
+"""COPY in place of INSERT where that stores the same."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rowferry.databases.contract import Piece
 from rowferry.databases.postgresql_copy_plan import Plan, Target, plan
+from rowferry.databases.postgresql_held import Held
 from rowferry.databases.postgresql_values import json_dumpers
 from rowferry.sql import double_quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterator
 
     from rowferry.databases.contract import Connection
     from rowferry.sql import PlainInsert
@@ -105,10 +105,11 @@ class CopyIn:
 
     def write(self, rows: list[Any]) -> bool:
         """Copy *rows*, or tell that INSERT has to do it; raise what the driver raises."""
-        chosen = self._plan(rows) if len(rows) >= _FEW else None
+        chosen = self._plan(rows)
         if chosen is None:
             return False
-        self._copy(chosen)
+        with self._copying(chosen) as copy:
+            self._write(copy, chosen)
         return True
 
     def culprit(self, error: BaseException) -> int | None:
@@ -121,7 +122,7 @@ class CopyIn:
         return int(line[1]) - 1 if line else None
 
     def _plan(self, rows: list[Any]) -> Plan | None:
-        tuples = _tuples(rows, self._insert)
+        tuples = _tuples(rows, self._insert) if len(rows) >= _FEW else None
         if tuples is None:
             return None
         if self._columns is None:
@@ -130,20 +131,24 @@ class CopyIn:
             return None
         return plan(tuples, [column.target for column in self._columns], self._is_usual)
 
-    def _copy(self, chosen: Plan) -> None:
+    @contextmanager
+    def _copying(self, chosen: Plan) -> Iterator[Any]:
         columns = self._columns or []
-        into = f"{self._insert.table} ({_names(columns)})"
+        into = f"{self._insert.table} ({quoted_names(columns)})"
         how = " (FORMAT BINARY)" if chosen.binary else ""
-        self._count, self._remaining = len(chosen.rows), iter(chosen.rows)
         with self._conn.cursor() as cursor:
             for kind, dumper in json_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with cursor.copy(f"COPY {into} FROM STDIN{how}") as copy:
                 if chosen.binary:
                     copy.set_types([column.target.oid for column in columns])
-                write_row = copy.write_row
-                for row in self._remaining:
-                    write_row(row)
+                yield copy
+
+    def _write(self, copy: Any, chosen: Plan) -> None:
+        self._count, self._remaining = len(chosen.rows), iter(chosen.rows)
+        write_row = copy.write_row
+        for row in self._remaining:
+            write_row(row)
 
     def _is_usual(self, kind: type) -> bool:
         """Tell whether psycopg, not the user, says how values of *kind* are written."""
@@ -151,6 +156,35 @@ class CopyIn:
         if known is None:
             known = self._usual[kind] = _is_psycopgs_own(self._conn, kind)
         return known
+
+
+class CopyStream(CopyIn):
+    """One COPY for as many chunks as can go by it alike."""
+
+    def __init__(self, conn: Connection, insert: PlainInsert) -> None:
+        super().__init__(conn, insert)
+        self._open = Held()
+        self._binary = False
+
+    def write(self, rows: list[Any]) -> bool:
+        """Copy *rows*, or tell that INSERT has to do it; raise what the driver raises."""
+        chosen = self._plan(rows)
+        if chosen is None:
+            return False
+        if chosen.binary != self._binary:
+            self.finish()
+        self._binary = chosen.binary
+        with self._open.unless_broken(lambda: self._copying(chosen)) as copy:
+            self._write(copy, chosen)
+        return True
+
+    def finish(self) -> None:
+        """Wait until the server has taken all rows."""
+        self._open.leave()
+
+    def abandon(self) -> None:
+        """Tell the server to forget them."""
+        self._open.give_up()
 
 
 def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
@@ -194,7 +228,8 @@ def _meant(identifier: str) -> str:
     return identifier.lower() if identifier.isascii() else identifier
 
 
-def _names(columns: Sequence[TableColumn]) -> str:
+def quoted_names(columns: Sequence[TableColumn]) -> str:
+    """Give the names of *columns* as they stand in a COPY."""
     return ", ".join(double_quoted(column.name) for column in columns)
 
 
@@ -212,83 +247,3 @@ def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | N
         return list(map(itemgetter(*insert.names), rows))
     except KeyError:
         return None
-
-
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-_HEADER = _SIGNATURE + bytes(8)
-_TRAILER = b"\xff\xff"
-"""Of binary COPY. Source: https://www.postgresql.org/docs/current/sql-copy.html"""
-
-
-class TableToTable:
-    """
-    COPY out of a table and into another, row by row as the server cuts them, unread.
-
-    Args:
-        source, table: where from.
-        dest, target: where to.
-        columns: of both.
-    """
-
-    def __init__(
-        self,
-        source: Connection,
-        table: str,
-        dest: Connection,
-        target: str,
-        columns: Sequence[TableColumn],
-    ) -> None:
-        self._dest = dest
-        names = _names(columns)
-        self._into = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)"
-        out = f"COPY (SELECT {names} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - names are quoted
-        self._rows = _rows(source, out)
-
-    def read(self, count: int) -> Piece:
-        """Give the binary form of the next rows."""
-        rows = list(islice(self._rows, count))
-        return Piece(len(rows), b"".join(rows))
-
-    def write(self, pieces: Iterable[Piece]) -> int:
-        """Write them, all or none; give their rows."""
-        rows = 0
-        with self._dest.cursor() as cursor, cursor.copy(self._into) as copy:
-            copy.write(_HEADER)
-            for piece in pieces:
-                copy.write(piece.data)
-                rows += piece.rows
-        return rows
-
-    def close(self) -> None:
-        """End the reading; the server gives it up."""
-        self._rows.close()
-
-
-def _rows(source: Connection, query: str) -> Generator[Any]:
-    """Give the rows of a binary COPY, which the server sends one at a time, without its frame."""
-    with source.cursor() as cursor, cursor.copy(query) as copy:
-        first = bytes(copy.read())[len(_HEADER) :]
-        if first not in {b"", _TRAILER}:
-            yield first
-        for row in copy:
-            if len(row) > len(_TRAILER):
-                yield row
-
-
-def table_to_table(
-    source: Connection, table: str, dest: Connection, target: str
-) -> TableToTable | None:
-    """Give the copying of one table to the other, where it stores what INSERT would."""
-    if source is dest or source.info.encoding != dest.info.encoding:
-        return None
-    columns = columns_to_copy(source, table)
-    there = {column.name: column for column in columns_to_copy(dest, target)}
-    same = all(
-        column.is_portable
-        and column.name in there
-        and there[column.name].declared == column.declared
-        and there[column.name].is_portable
-        and not there[column.name].fixed
-        for column in columns
-    )
-    return TableToTable(source, table, dest, target, columns) if columns and same else None

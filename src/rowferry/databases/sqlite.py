@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import OpenRows, Parameters, Reading, TableCopy, Writer
+    from rowferry.databases.contract import OpenRows, Parameters, Reading, Stream, TableCopy, Writer
 
 _ANY_BYTES = partial(str, encoding="utf-8", errors="surrogateescape")
 """Text with invalid UTF-8 becomes lone surrogates; by default it ends the whole query."""
@@ -145,6 +145,10 @@ class SQLite:
 
     def writer(self, conn: sqlite3.Connection, sql: str) -> Writer:
         return _Writer(conn, sql)
+
+    def stream(self, conn: sqlite3.Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
 
     def table_copy(
         self, source: sqlite3.Connection, table: str, dest: sqlite3.Connection, target: str
