@@ -102,14 +102,14 @@ def copy_table_rows(
     check_chunk_size(chunk_size)
     columns = columns_of_key(key)
     check_on_conflict(on_conflict, columns)
-    query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
+    select = sql_text.select_all(table, connections.database_of(source_conn).identifier)
+    query = Query(select, source_conn, (), row_factory, columns)
     how = How(on_error, commit_chunks, chunk_size)
     target = target or table
     with connections.opened(dest_conn) as dest:
         into = Into(target, dest, how, on_conflict, columns)
         if create:
             into = replace(into, before=create_for_table(table, source_conn, dest, target, columns))
-        query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
         if transform is not None or row_factory not in FACTORIES:
             return _insert_shaped(query, into, transform)
         if on_error is not None or on_conflict != "error" or columns:

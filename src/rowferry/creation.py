@@ -65,7 +65,7 @@ def create_for_rows(table: str, rows: Sequence[Row], conn: Connection, key: Colu
         name: database.declaration(of_values(_values(rows, name)), in_key=name in key)
         for name in names
     }
-    return _create(table, types, key)
+    return _create(database, table, types, key)
 
 
 def create_for_table(
@@ -80,7 +80,7 @@ def create_for_table(
         column.name: _declared(column, origin, database, in_key=column.name in key)
         for column in found
     }
-    return _create(target, types, key)
+    return _create(database, target, types, key)
 
 
 def _columns_of(table: str, conn: Connection) -> list[Column]:
@@ -102,14 +102,14 @@ def _declared(column: Column, origin: Database, database: Database, *, in_key: b
     return f"{kind} NOT NULL" if column.not_null else kind
 
 
-def _create(table: str, types: dict[str, str], key: Columns) -> str:
+def _create(database: Database, table: str, types: dict[str, str], key: Columns) -> str:
     check_columns(key, list(types))
-    sql_text.check_table(table)
+    table = sql_text.table_identifier(table, database.identifier)
     for name in types:
         sql_text.check_column(name)
-    lines = [f"{name} {kind}".rstrip() for name, kind in types.items()]
+    lines = [f"{database.identifier(name)} {kind}".rstrip() for name, kind in types.items()]
     if key:
-        lines.append(f"PRIMARY KEY ({', '.join(key)})")
+        lines.append(f"PRIMARY KEY ({', '.join(map(database.identifier, key))})")
     inner = ",\n    ".join(lines)
     return f"CREATE TABLE IF NOT EXISTS {table} (\n    {inner}\n)"
 

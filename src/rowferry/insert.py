@@ -230,12 +230,12 @@ class Into:
         database, _ = recognise(self.conn)
         by_name = isinstance(row, Mapping)
         place = database.named_placeholder if by_name else database.positional_placeholder
-        insert = sql_text.insert(self.table, columns, list(map(place, columns)))
+        places = list(map(place, columns))
+        insert = sql_text.insert(self.table, columns, places, database.identifier)
         if self.on_conflict == "error":
             return insert
         check_columns(self.key, columns)
         update = self.on_conflict == "update"
-        places = list(map(place, columns))
         return database.upsert(self.table, columns, places, self.key, update=update)
 
 

@@ -79,7 +79,7 @@ class Reader:
         raw_json: bool = False,
         alone: bool = False,
     ) -> None:
-        connections.check(query.conn)
+        connections.database_of(query.conn)
         self._query = query
         self._ordered = OrderedQuery(query.sql, query.parameters, query.key) if query.key else None
         self._is_own = connections.is_address(query.conn)

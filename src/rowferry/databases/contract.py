@@ -309,6 +309,15 @@ class Database(Protocol):
         """
         ...
 
+    def identifier(self, name: str) -> str:
+        """
+        Give a plain *name* as it is to stand in a statement.
+
+        That is as it is, so that its capital letters count no more than ever; a reserved word is
+        quoted, in the letters that the name would have without quotes.
+        """
+        ...
+
     def named_placeholder(self, name: str) -> str:
         """Give the placeholder of the parameter *name*, for rows that are mappings."""
         ...
@@ -367,7 +376,8 @@ class Database(Protocol):
         Give the statement that inserts a row, or skips or updates the one whose *key* is there.
 
         Args:
-            table, columns, placeholders, key: as they are to stand in the statement.
+            table, columns, key: plain names.
+            placeholders: as they are to stand in the statement.
             update: True: the other columns take the new values; False: the old row stays.
         """
         ...

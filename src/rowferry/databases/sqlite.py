@@ -17,6 +17,7 @@ from uuid import UUID
 
 from rowferry import sql as sql_text
 from rowferry.databases.sqlite_types import column_type, declaration
+from rowferry.databases.sqlite_words import RESERVED
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -125,6 +126,9 @@ class SQLite:
     def quote(self, name: str) -> str:
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f":{name}"
 
@@ -165,7 +169,8 @@ class SQLite:
         *,
         update: bool,
     ) -> str:
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
