@@ -10,8 +10,8 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort batching budget checks column_types keyset ledger limits logs retry row_factories
-    sql transforms values verdict""",
+    """abort batching budget checks column_types json_text keyset ledger limits logs retry
+    row_factories sql transforms values verdict""",
     """databases formats http api""",
     """db_params connections transactions ordering reader extract catalogue creation flow writing
     insert whole_table copying sources handoff dialer delivery pipeline""",

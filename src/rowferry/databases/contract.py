@@ -8,6 +8,14 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,6 +28,13 @@ Connection: TypeAlias = Any
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 """What fills the placeholders of a statement, in order or by name."""
+
+
+ADDRESSES = (
+    *(IPv4Address, IPv4Interface, IPv4Network),
+    *(IPv6Address, IPv6Interface, IPv6Network),
+)
+"""What psycopg makes of inet and cidr; their `str()` is what PostgreSQL writes."""
 
 
 class Column(NamedTuple):

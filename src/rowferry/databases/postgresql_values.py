@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rowferry.databases.contract import Unreadable
+from rowferry.databases.contract import ADDRESSES, Unreadable
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -243,17 +243,22 @@ def psycopg2_adapt_raw_json() -> None:
     register_adapter(RawJSON, quoted)
 
 
+_WRAPPED = (dict, UUID, *ADDRESSES)
+
+
 def psycopg2_wrapped(row: Any) -> Any:
-    """Wrap the dicts and UUIDs in *row*, which psycopg2 adapts only when told to."""
+    """Wrap the dicts, UUIDs and addresses in *row*, which psycopg2 adapts only when told to."""
     from psycopg2.extras import Json, UUID_adapter  # noqa: PLC0415 - imported where used
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, dict):
             return Json(value)
-        return UUID_adapter(value) if isinstance(value, UUID) else value
+        if isinstance(value, UUID):
+            return UUID_adapter(value)
+        return str(value) if isinstance(value, ADDRESSES) else value
 
     values = row.values() if isinstance(row, Mapping) else row
-    if not any(isinstance(value, dict | UUID) for value in values):
+    if not any(isinstance(value, _WRAPPED) for value in values):
         return row
     if isinstance(row, Mapping):
         return {name: wrapped(value) for name, value in row.items()}

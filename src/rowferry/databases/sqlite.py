@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ from urllib.parse import SplitResult, quote, unquote
 from uuid import UUID
 
 from rowferry import sql as sql_text
+from rowferry.databases.contract import ADDRESSES
 from rowferry.databases.sqlite_types import column_type, declaration
 from rowferry.databases.sqlite_words import RESERVED
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -293,24 +294,17 @@ def _storable(value: Any) -> Any:
     if text is not None:
         return text(value)
     if isinstance(value, (dict, list, tuple)):
-        return _json(value)
+        return json_text(value)
     return value
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _raw_json(value: RawJSON) -> str:
-    return value.text.decode() if isinstance(value.text, bytes) else value.text
-
-
 _AS_TEXT: dict[type, Callable[[Any], str]] = {
-    RawJSON: _raw_json,
+    RawJSON: raw_text,
     datetime: partial(datetime.isoformat, sep=" "),
     date: date.isoformat,
     time: time.isoformat,
     Decimal: str,
     UUID: str,
     timedelta: str,
+    **dict.fromkeys(ADDRESSES, str),
 }
