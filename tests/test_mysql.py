@@ -171,7 +171,7 @@ def test_loaders_of_the_users_own_come_before_ours(driver, login, request):
 
 
 def test_json_of_a_json_column_comes_unparsed_where_it_is_asked_for():
-    assert loaders(Reading(raw_json=True))[JSON]("[1]") == RawJSON("[1]")
+    assert loaders(Reading(unread=True))[JSON]("[1]") == RawJSON("[1]")
     assert JSON not in loaders(Reading())
 
 

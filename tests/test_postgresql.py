@@ -334,7 +334,7 @@ def test_json_comes_unparsed_where_the_reader_says_so(pg):
     text = '{"b": 1.10, "a": [1, null, "ä"]}'
     query = f"SELECT '{text}'::json AS a, '{text}'::jsonb AS b, NULL::json AS c"
     for more in ("", ", 1::money AS d"):
-        with Reader(Query(query + more, pg), raw_json=True) as reader:
+        with Reader(Query(query + more, pg), unread=True) as reader:
             (row,) = reader.fetch(5)
         assert all(isinstance(row[name], RawJSON) for name in "ab")
         assert [as_text(row[name]) for name in "ab"] == [text, '{"a": [1, null, "ä"], "b": 1.10}']

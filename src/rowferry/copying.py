@@ -66,7 +66,7 @@ def copy_rows(
     with connections.opened(dest_conn) as dest:
         alone = untouched and on_error is None and not connections.same(source_conn, dest)
         how = How(on_error, commit_chunks, chunk_size, alone)
-        reader = Reader(query, raw_json=untouched, alone=alone)
+        reader = Reader(query, unread=untouched, alone=alone)
         writing = Writing(insert_query, dest, how)
         with closing(read_chunks(reader, transform, chunk_size)) as chunks:
             return writing.write(lists(chunks))
@@ -132,7 +132,7 @@ def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
     on_error = into.how.on_error
     alone = on_error is None and not connections.same(query.conn, into.conn)
     query_of_tuples = replace(query, row_factory=tuple_row_factory)
-    reader = Reader(query_of_tuples, raw_json=True, alone=alone)
+    reader = Reader(query_of_tuples, unread=True, alone=alone)
 
     def give_back(failed: list[FailedRow]) -> None:
         make = query.row_factory(reader)

@@ -60,14 +60,29 @@ class Unreadable:
     Attributes:
         text: the value as the database writes it, or as near as can be told.
         reason: the driver's words.
+        dbtype: of the databases that read *text* as this very value; empty where none does.
     """
 
     # no dataclass: msgspec would write it as an object, where it has to be refused
-    __slots__ = ("reason", "text")
+    __slots__ = ("dbtype", "reason", "text")
 
-    def __init__(self, text: str, reason: str) -> None:
+    def __init__(self, text: str, reason: str, dbtype: str = "") -> None:
         self.text = text
         self.reason = reason
+        self.dbtype = dbtype
+
+    def text_for(self, dbtype: str) -> str:
+        """
+        Give the text to store in a database.
+
+        Raises:
+            ValueError: it may take it for something else.
+        """
+        if dbtype != self.dbtype:
+            raise ValueError(
+                f"{self.text!r} is not copied to another kind of database: {self.reason}"
+            )
+        return self.text
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unreadable) and (self.text, self.reason) == (
@@ -89,13 +104,14 @@ class Reading(NamedTuple):
     Attributes:
         tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text, with
             lone surrogates), instead of failing its neighbours.
-        raw_json: JSON comes as `RawJSON`, unparsed.
+        unread: nobody looks at the values, which only go on: JSON comes as `RawJSON`; what Python
+            would change, or has no type for that others know, as the database writes it.
         alone: nobody else uses the connection before the rows are closed, so that the next ones may
             be asked for ahead.
     """
 
     tolerant: bool = False
-    raw_json: bool = False
+    unread: bool = False
     alone: bool = False
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rowferry.databases.contract import ADDRESSES
+from rowferry.databases.contract import ADDRESSES, Unreadable
 from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 from rowferry.sql import PlainInsert, plain_insert
@@ -30,7 +30,7 @@ WHERE constraint_type = 'FOREIGN KEY' AND referenced_table = table_name
 _TAKE_JSON = {"JSON", "VARCHAR"}
 """Columns that keep a dict or a list as JSON; all others as the driver binds it."""
 
-_WANT_CARE = (RawJSON, Mapping, list, tuple, *ADDRESSES)
+_WANT_CARE = (RawJSON, Mapping, list, tuple, Unreadable, *ADDRESSES)
 
 _AS_THEY_ARE = {int, str, float, bool, type(None)}
 
@@ -189,6 +189,8 @@ def _storable(value: Any, *, takes_json: bool) -> Any:
         return value if _is_bound_exactly(value) else str(value)
     if isinstance(value, RawJSON):
         return raw_text(value)
+    if isinstance(value, Unreadable):
+        return value.text_for("DUCKDB")
     if takes_json and isinstance(value, (dict, list, tuple)):
         return json_text(value)
     return str(value) if isinstance(value, ADDRESSES) else value

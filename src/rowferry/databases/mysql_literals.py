@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from rowferry.databases.contract import ADDRESSES
+from rowferry.databases.contract import ADDRESSES, Unreadable
 from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 
@@ -65,6 +65,7 @@ class Literals(dict[type, Writer]):
                 dt.timedelta: _timedelta,
                 UUID: _as_text,
                 **dict.fromkeys(ADDRESSES, _as_text),
+                Unreadable: lambda value: quote(value.text_for("MYSQL")),
                 dict: lambda value: quote(json_text(value)),
                 RawJSON: lambda value: quote(raw_text(value)),
                 set: self._set,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql_copy import CopyIn
-from rowferry.databases.postgresql_values import json_dumpers
+from rowferry.databases.postgresql_values import own_dumpers
 from rowferry.sql import plain_insert
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class PsycopgWriter:
 
     def _insert(self, rows: list[Any]) -> None:
         with self._conn.cursor() as cursor:
-            for kind, dumper in json_dumpers(self._conn):
+            for kind, dumper in own_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
                 cursor.executemany(self._sql, rows)

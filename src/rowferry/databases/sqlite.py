@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, unquote
 from uuid import UUID
 
 from rowferry import sql as sql_text
-from rowferry.databases.contract import ADDRESSES
+from rowferry.databases.contract import ADDRESSES, Unreadable
 from rowferry.databases.sqlite_types import column_type, declaration
 from rowferry.databases.sqlite_words import RESERVED
 from rowferry.json_text import json_text, raw_text
@@ -257,7 +257,7 @@ class _Writer:
 
     def write(self, rows: list[Any]) -> None:
         if self._convert or not self._stored_as_they_are(rows):
-            self._execute([_storable_row(row) for row in rows])
+            self._execute(rows, partial(map, _storable_row))
 
     def culprit(self, error: BaseException) -> int | None:
         del error
@@ -265,9 +265,9 @@ class _Writer:
         position = len(self._rows) - length_hint(self._remaining) - 1
         return position if position >= 0 else None
 
-    def _execute(self, rows: list[Any]) -> None:
+    def _execute(self, rows: list[Any], convert: Callable[[Any], Any] = iter) -> None:
         self._rows, self._remaining = rows, iter(rows)
-        self._conn.executemany(self._sql, self._remaining)
+        self._conn.executemany(self._sql, convert(self._remaining))
 
     def _stored_as_they_are(self, rows: list[Any]) -> bool:
         self._conn.execute("SAVEPOINT rowferry_types")
@@ -307,4 +307,5 @@ _AS_TEXT: dict[type, Callable[[Any], str]] = {
     UUID: str,
     timedelta: str,
     **dict.fromkeys(ADDRESSES, str),
+    Unreadable: lambda value: value.text_for("SQLITE"),
 }
