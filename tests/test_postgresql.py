@@ -368,6 +368,32 @@ def test_dicts_are_loaded_as_json(pg):
     assert [row["a"] for row in fetchall("SELECT a FROM t", pg)] == [{"b": 1}, {"b": 2}]
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+@pytest.mark.parametrize("n", [1, 100])  # by INSERT, and by COPY
+@pytest.mark.parametrize("on_conflict", ["error", "update"])
+def test_lists_are_json_where_the_column_is(psycopg, kind, n, on_conflict):
+    execute(f"CREATE TABLE t (id integer PRIMARY KEY, j {kind}, a integer[])", psycopg)
+    lists = ([1, {"b": 2}], [1, 2], [], [None, "x"], None)
+    rows = [{"id": m, "j": lists[m % 5], "a": [m, 7]} for m in range(5 * n)]
+    load("t", psycopg, rows, on_conflict=on_conflict, key="id")
+    assert fetchall("SELECT * FROM t ORDER BY id", psycopg) == rows
+
+
+def test_lists_are_json_by_position_and_in_a_view_too(psycopg):
+    execute("CREATE TABLE t (a integer[], j jsonb); CREATE VIEW v AS SELECT * FROM t", psycopg)
+    for query in ("INSERT INTO t VALUES (%s, %s)", "INSERT INTO v (a, J) VALUES (%s, %s)"):
+        executemany(query, psycopg, [([1], [1, {"b": 2}])])
+        assert fetchall("DELETE FROM t RETURNING *", psycopg) == [{"a": [1], "j": [1, {"b": 2}]}]
+
+
+def test_a_list_that_json_cannot_hold_is_a_failed_row(psycopg):
+    execute("CREATE TABLE t (j jsonb)", psycopg)
+    failed = []
+    rows = [{"j": [b"x"]}, {"j": [1]}]
+    assert load("t", psycopg, rows, on_error=failed.extend) == (2, 1)
+    assert failed[0].row == rows[0]
+
+
 @pytest.mark.parametrize(
     ("query", "parameters", "advice"),
     [

@@ -216,12 +216,12 @@ def _filled(columns: list[TableColumn], insert: PlainInsert) -> list[TableColumn
     known = {column.name: column for column in columns}
     filled = columns[: insert.width]
     if insert.columns is not None:
-        filled = [known[name] for name in map(_meant, insert.columns) if name in known]
+        filled = [known[name] for name in map(meant, insert.columns) if name in known]
     complete = len(filled) == insert.width and not any(column.fixed for column in filled)
     return filled if complete else []
 
 
-def _meant(identifier: str) -> str:
+def meant(identifier: str) -> str:
     """Give the name that *identifier* means: without quotes it is in small letters."""
     if identifier.startswith('"'):
         return identifier[1:-1].replace('""', '"')

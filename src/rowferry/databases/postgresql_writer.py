@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql_copy import CopyIn
+from rowferry.databases.postgresql_lists import JsonLists
 from rowferry.databases.postgresql_values import own_dumpers
 from rowferry.sql import plain_insert
 
@@ -25,13 +26,21 @@ class PsycopgWriter:
         self._sql = sql
         insert = plain_insert(sql, "pyformat")
         self._copy_in = CopyIn(conn, insert) if insert else None
+        self._lists = JsonLists(conn, sql)
         self._copied = False
 
     def write(self, rows: list[Any]) -> None:
+        if self._copy(rows):
+            return
+        given, rows = rows, self._lists.as_json(rows)
+        if rows is given or not self._copy(rows):
+            self._insert(rows)
+
+    def _copy(self, rows: list[Any]) -> bool:
         self._copied = True
         if self._copy_in is None or not self._copy_in.write(rows):
             self._copied = False
-            self._insert(rows)
+        return self._copied
 
     def culprit(self, error: BaseException) -> int | None:
         return self._copy_in.culprit(error) if self._copied and self._copy_in else None
