@@ -1,5 +1,6 @@
 """Fixtures of all tests: databases to read from and write to."""
 
+import os
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -7,6 +8,8 @@ from functools import partial
 import pytest
 from hypothesis import settings
 
+import oracle_names
+import rowferry
 import servers
 from rowferry.databases import DATABASES
 
@@ -51,9 +54,18 @@ def psycopg2_connection(postgresql):
         yield conn
 
 
-@pytest.fixture(params=DATABASES, ids=lambda database: database.driver)
+LIVE = {"oracledb": "ROWFERRY_ORACLE_URL"}
+"""Drivers of servers that cannot be had here: the variable with the URL of a live one."""
+
+collect_ignore = [] if os.environ.get(LIVE["oracledb"]) else ["test_oracle_live.py"]
+
+HERE = [one for one in DATABASES if one.driver not in LIVE or os.environ.get(LIVE[one.driver])]
+"""The databases to test; those that are not are not collected, rather than skipped."""
+
+
+@pytest.fixture(params=HERE, ids=lambda database: database.driver)
 def database(request):
-    """Each database that rowferry knows."""
+    """Each database that rowferry knows, and that is here."""
     return request.param
 
 
@@ -89,6 +101,18 @@ def _postgresql(login, request, folder):
 
 def _duckdb(request, folder):
     return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
+def _oracle(request, folder):
+    make = partial(
+        rowferry.connect,
+        os.environ[LIVE["oracledb"]],
+        conn_class=oracle_names.connection_class(servers.driver("oracledb")),
+    )
+    with closing(make()) as conn, conn.cursor() as cursor:
+        for table in ("sensors", "copies", "failures"):
+            cursor.execute(f"DROP TABLE IF EXISTS {table} PURGE")
+    return make
 
 
 @pytest.fixture
@@ -144,6 +168,7 @@ PLACES = {
     "duckdb": _duckdb,
     "pymysql": partial(_mariadb, "pymysql"),
     "MySQLdb": partial(_mariadb, "MySQLdb"),
+    "oracledb": _oracle,
 }
 """For each driver what empties its database and gives the function that connects to it."""
 

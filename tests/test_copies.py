@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from conftest import PLACES
+from conftest import HERE, PLACES
 from rowferry import copy_rows, copy_table_rows, execute, fetchall, generate_insert_sql
-from rowferry.databases import DATABASES, recognise
+from rowferry.databases import recognise
 from rowferry.exceptions import InsertError
 from rowferry.row_factories import tuple_row_factory as tuples
 
-ELSEWHERE = [database for database in DATABASES if database.dbtype != "PG"]
+ELSEWHERE = [database for database in HERE if database.dbtype != "PG"]
 
 
 @pytest.fixture(params=["psycopg", "psycopg2"])
@@ -22,7 +22,7 @@ def pg(request):
     return request.getfixturevalue(f"{request.param}_connection")
 
 
-@pytest.fixture(params=DATABASES, ids=lambda database: database.driver)
+@pytest.fixture(params=HERE, ids=lambda database: database.driver)
 def database(request):
     return request.param
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg.types.json import Json
 from psycopg.types.string import StrDumper
 
 from rowferry import RawJSON, connect, execute, executemany, fetchall, load
@@ -186,7 +187,8 @@ def test_copy_stores_and_refuses_what_insert_would(pg, column, place):
     for value in values:
         if column == "numeric(10,2)" and type(value) is Decimal and str(value) in TOO_SMALL:
             continue
-        expected, got = inserted(pg, table, value, beside), loaded(pg, table, value, beside)
+        meant = Json(value) if column in {"json", "jsonb"} and isinstance(value, list) else value
+        expected, got = inserted(pg, table, meant, beside), loaded(pg, table, value, beside)
         if not same(expected, got):
             different[repr(value)] = (expected, got)
     assert different == {}
@@ -317,6 +319,12 @@ def test_any_other_statement_is_executed_as_it_is(table, query):
 
 def test_a_few_rows_are_inserted(table):
     load("roads", table, [{"id": 1}])
+    assert roads(table) == {"INSERT"}
+
+
+def test_rows_are_inserted_in_a_pipeline_of_the_users(table):
+    with table.pipeline():
+        assert load("roads", table, [{"id": n} for n, _ in MANY]) == (ROWS, 0)
     assert roads(table) == {"INSERT"}
 
 

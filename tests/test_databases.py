@@ -29,13 +29,7 @@ from rowferry import (
     log_to_console,
     table_info,
 )
-from rowferry.databases import (
-    duckdb_words,
-    mysql_words,
-    postgresql_words,
-    recognise,
-    sqlite_words,
-)
+from rowferry.databases import recognise
 from rowferry.exceptions import (
     AbortError,
     BadIdentifierError,
@@ -55,10 +49,12 @@ Sensor = namedtuple("Sensor", "code description")  # noqa: PYI024 - what users w
 ENDLESS_RECURSION = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 )
-ENDLESS = {  # where every recursion has an end
+ENDLESS = {
+    # where every recursion has an end
     "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
     "information_schema.collations b, information_schema.collations c, "
-    "information_schema.collations d"
+    "information_schema.collations d",
+    "ORACLE": ENDLESS_RECURSION.replace("RECURSIVE ", ""),
 }
 
 
@@ -225,8 +221,8 @@ def test_a_refused_query_rolls_back_and_says_what_was_asked_and_answered(conn):
     assert caught.value.args[0] == (
         f"SQL query raised an error.\n\n{query}\n\n"
         f"Required paramstyle: {database.paramstyle}\n\n{cause}\n"
-    )
-    assert "nowhere" in str(cause)
+    ) + (f"\n{advice}\n" if (advice := database.advice(cause)) else "")
+    assert "nowhere" in str(cause).lower()
     assert is_idle(conn)
     assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
 
@@ -487,7 +483,7 @@ def test_values_that_the_driver_cannot_bind_are_failures_of_their_row(conn):
 
 def test_an_integer_that_is_too_large_is_a_failure_of_its_row(conn):
     failed = []
-    assert load("sensors", conn, sensors(1, 2**80, 3), on_error=failed.extend) == (3, 1)
+    assert load("sensors", conn, sensors(1, 2**200, 3), on_error=failed.extend) == (3, 1)
     assert codes(conn) == [1, 3]
 
 
@@ -535,20 +531,20 @@ def test_execute_commits_and_rolls_back(conn, other):
 
 
 def test_executemany_takes_positional_rows(conn):
-    mark = recognise(conn)[0].positional_placeholder("x")
-    query = f"INSERT INTO sensors (code, description) VALUES ({mark}, {mark})"
+    first, second = map(recognise(conn)[0].positional_placeholder, "12")
+    query = f"INSERT INTO sensors (code, description) VALUES ({first}, {second})"
     assert executemany(query, conn, [(1, "a"), [2, "b"], Sensor(3, "c")]) == (3, 0)
     assert codes(conn) == [1, 2, 3]
 
 
 def test_the_insert_has_named_placeholders_for_mappings_only(conn):
     database, _ = recognise(conn)
-    named, mark = database.named_placeholder, database.positional_placeholder("x")
+    named, positional = database.named_placeholder, database.positional_placeholder
     assert generate_insert_sql("s.t", {"a": 1, "b": 2}, conn) == (
         f"INSERT INTO s.t (a, b) VALUES ({named('a')}, {named('b')})"
     )
     assert generate_insert_sql("sensors", Sensor(1, 2), conn) == (
-        f"INSERT INTO sensors (code, description) VALUES ({mark}, {mark})"
+        f"INSERT INTO sensors (code, description) VALUES ({positional('1')}, {positional('2')})"
     )
 
 
@@ -658,7 +654,7 @@ def test_a_read_nested_in_a_write_commits_nothing(three, other):
 
 def test_table_info_gives_the_columns(conn):
     columns = table_info("sensors", conn)
-    assert [column.name for column in columns] == ["code", "description", "depth"]
+    assert [column.name.lower() for column in columns] == ["code", "description", "depth"]
     assert columns[1].not_null is True
     # DuckDB takes the length of a text and forgets it.
     assert "40" in columns[1].type or columns[1].type == "VARCHAR"
@@ -742,60 +738,3 @@ def test_log_to_console_twice_writes_each_line_once(three, capsys):
         log = logging.getLogger("rowferry")
         log.removeHandler(log.handlers[-1])
         log.setLevel(logging.NOTSET)
-
-
-# Reserved words.
-
-OWN_WORDS = {
-    "PG": "SELECT word FROM pg_get_keywords()",
-    "DUCKDB": "SELECT keyword_name FROM duckdb_keywords()",
-    "MYSQL": r"SELECT lower(word) FROM information_schema.keywords WHERE word REGEXP '^[a-z_]+$'",
-}
-"""What a database says of its words, so that a later version's are found wanting."""
-
-
-def words(conn):
-    modules = (sqlite_words, postgresql_words, mysql_words, duckdb_words)
-    ours = set().union(*(module.RESERVED for module in modules))
-    own = OWN_WORDS.get(recognise(conn)[0].dbtype)
-    return sorted(ours.union(word for (word,) in (fetchall(own, conn, (), tuples) if own else ())))
-
-
-@pytest.mark.parametrize("half", [0, 1])
-def test_every_word_may_be_the_name_of_a_column(conn, other, half):
-    key = "order"
-    row = dict.fromkeys(words(conn)[half::2], 1) | {key: 1}
-    raised = dict.fromkeys(row, 2) | {key: 1}
-    load("plain", conn, [row], create=True, key=key)
-    load("plain", conn, [raised], key=key, on_conflict="update")
-    load("plain", conn, [row], key=key, on_conflict="skip")
-    assert copy_table_rows("plain", conn, other, "copied", create=True) == (1, 0)
-    for table in ("plain", "copied"):
-        assert fetchall(f"SELECT * FROM {table}", conn) == [raised]
-
-
-def test_a_reserved_word_may_be_the_name_of_a_key(conn, other):
-    row = {"order": 1, "by": 2, "group": 3}
-    load("plain", conn, [row], create=True, key=("order", "group"))
-    copied = copy_table_rows("plain", conn, other, "copied", create=True, key=("order", "group"))
-    assert copied == (1, 0)
-    assert fetchall("SELECT * FROM copied", conn, key=("order", "group")) == [row]
-
-
-def test_any_letters_of_a_reserved_word_name_the_column_that_they_always_name(conn):
-    load("plain", conn, [{"ORDER": 1, "a": 2}], create=True, key="ORDER")
-    load("plain", conn, [{"order": 1, "a": 3}], key="order", on_conflict="update")
-    assert fetchall("SELECT a FROM plain", conn) == [{"a": 3}]
-
-
-@pytest.mark.parametrize("word", ["order", "User", "select", "if", "value"])
-def test_a_reserved_word_may_be_the_name_of_a_table(conn, other, word):
-    load(word, conn, [{"by": 1}], create=True)
-    assert copy_table_rows(word, conn, other, "plain", create=True) == (1, 0)
-    assert copy_table_rows("plain", conn, other, word) == (1, 0)
-    assert fetchone("SELECT count(*) AS n FROM plain", conn) == {"n": 1}
-
-
-def test_other_names_stand_as_they_are(conn):
-    row = {"Code": 1, "by_name": 2}
-    assert "INSERT INTO Sensors (Code, by_name)" in generate_insert_sql("Sensors", row, conn)

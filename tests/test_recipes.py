@@ -109,6 +109,10 @@ CLAIMS = {
           MV No. 250: POST http://127.0.0.1:
           MV No. 500: POST http://127.0.0.1:
         """,
+    "oracle_to_api": """
+        20,000 delivered, 0 dead
+        the API has 20,000 of 20,000 records
+        """,
 }
 """What the lines that each recipe prints have, in order, among others."""
 

@@ -14,7 +14,7 @@ from rowferry.keyset import Columns, check_columns, columns_of_key
 from rowferry.row_factories import names_of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rowferry.databases.contract import Column, Connection, Database
     from rowferry.records import Row
@@ -83,6 +83,21 @@ def create_for_table(
     return _create(database, target, types, key)
 
 
+def check_names(database: Database, table: str, columns: Collection[str]) -> None:
+    """
+    Accept plain names that the database takes as they are.
+
+    Raises:
+        BadIdentifierError: one is no plain name, or the database would cut it, to that of another
+            table for all we know.
+    """
+    sql_text.check_table(table)
+    for column in columns:
+        sql_text.check_column(column)
+    for name in (*table.split("."), *columns):
+        database.quote(name)
+
+
 def _columns_of(table: str, conn: Connection) -> list[Column]:
     """Give the columns of what *table* means in SQL, where its capital letters may not count."""
     sql_text.check_table(table)
@@ -104,14 +119,11 @@ def _declared(column: Column, origin: Database, database: Database, *, in_key: b
 
 def _create(database: Database, table: str, types: dict[str, str], key: Columns) -> str:
     check_columns(key, list(types))
-    table = sql_text.table_identifier(table, database.identifier)
-    for name in types:
-        sql_text.check_column(name)
+    check_names(database, table, types)
     lines = [f"{database.identifier(name)} {kind}".rstrip() for name, kind in types.items()]
     if key:
         lines.append(f"PRIMARY KEY ({', '.join(map(database.identifier, key))})")
-    inner = ",\n    ".join(lines)
-    return f"CREATE TABLE IF NOT EXISTS {table} (\n    {inner}\n)"
+    return database.create_table(sql_text.table_identifier(table, database.identifier), lines)
 
 
 def _values(rows: Sequence[Row], name: str) -> list[Any]:

@@ -133,15 +133,17 @@ class Flow(Generic[Chunk]):
         except Exception:
             self._refused = True
             self._sink.abandon()
-            if self._commit and not self._database.is_closed(self._conn):
-                self._write_again()
-            raise
+            if len(self._kept) < 2 or self._database.is_closed(self._conn):  # noqa: PLR2004 - one that is alone is the bad one
+                raise
+            self._write_again()
+            self._refused = False  # whatever it was, a deadlock for one: all are in now
 
     def _write_again(self) -> None:
-        """Write what was kept, one by one, up to the bad one, which raises."""
+        """Write what was kept, one by one, up to the bad one, which raises; forget it all else."""
         with transactions.unless_broken(self._database, self._conn):
             self._database.rollback(self._conn)
         for chunk in self._kept:
             self._database.begin(self._conn)
             self._write_alone(chunk)
             self._database.commit(self._conn)
+        self._kept, self._size = [], 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rowferry import connections, transactions
 from rowferry import sql as sql_text
-from rowferry.creation import create_for_rows
+from rowferry.creation import check_names, create_for_rows
 from rowferry.databases import recognise
 from rowferry.exceptions import ConfigError, InsertError, QueryError
 from rowferry.keyset import Columns, check_columns, columns_of_key
@@ -228,10 +228,13 @@ class Into:
             ConfigError: a column of the key is not among *columns*.
         """
         database, _ = recognise(self.conn)
-        by_name = isinstance(row, Mapping)
-        place = database.named_placeholder if by_name else database.positional_placeholder
-        places = list(map(place, columns))
+        if isinstance(row, Mapping):
+            places = list(map(database.named_placeholder, columns))
+        else:
+            numbers = map(str, range(1, len(columns) + 1))
+            places = list(map(database.positional_placeholder, numbers))
         insert = sql_text.insert(self.table, columns, places, database.identifier)
+        check_names(database, self.table, columns)
         if self.on_conflict == "error":
             return insert
         check_columns(self.key, columns)

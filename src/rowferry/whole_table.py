@@ -63,13 +63,15 @@ class _WholeTable:
 
     def copy(self) -> tuple[int, int] | None:
         """Copy it and end both transactions, as `copy_whole_table` says."""
-        began = not self.origin.in_transaction(self.source)
+        reading = self.origin.in_transaction(self.source)
+        writing = self.database.in_transaction(self.dest)
         try:
             copying = self._begin()
-            if copying is None:
-                if began:
+            if copying is None:  # what was open before is the user's, and not for us to end
+                if not reading:
                     transactions.rollback(self.origin, self.source)
-                roll_back(self.database, self.dest)
+                if not writing:
+                    roll_back(self.database, self.dest)
                 return None
             with closing(copying):
                 self._write_all(copying)
@@ -78,6 +80,7 @@ class _WholeTable:
             transactions.rollback(self.origin, self.source)
             roll_back(self.database, self.dest)
             raise
+        logger.info("%s rows returned", self.processed)
         logger.info("%s rows processed in total", self.processed)
         return self.processed, 0
 
@@ -88,7 +91,10 @@ class _WholeTable:
                 self.database.execute(self.dest, self.into.before, ())
         table = table_identifier(self.table, self.origin.identifier)
         target = table_identifier(self.into.table, self.database.identifier)
-        copying = self.origin.table_copy(self.source, table, self.dest, target)
+        try:
+            copying = self.origin.table_copy(self.source, table, self.dest, target)
+        except Exception:  # noqa: BLE001 - reading the rows meets it again, and says where it was
+            return None
         if copying is not None and self.into.how.commit_chunks:
             self.database.commit(self.dest)  # what comes next may be rolled back, and done again
         return copying

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rowferry import abort, transactions
 from rowferry.databases import recognise
+from rowferry.databases.contract import RowsRefusedError
 from rowferry.exceptions import ConfigError, InsertError, QueryError, RowferryError
 from rowferry.flow import Flow
 from rowferry.logs import logger
@@ -173,7 +174,12 @@ class Writing:
     def _execute(self, rows: list[Row]) -> None:
         if self.check is not None:
             self.check(rows)
-        self.writer.write(rows)
+        try:
+            self.writer.write(rows)
+        except RowsRefusedError as refused:
+            if self.how.on_error is None:
+                raise next(iter(refused.errors.values())) from None
+            raise
 
     def _bad_rows(self, rows: list[Row]) -> list[FailedRow]:
         """Write all of *rows* that can be written, in order, and give the others."""
@@ -184,19 +190,24 @@ class Writing:
             refusal = self._refusal(part)
             if refusal is None:
                 continue
-            if len(part) == 1:
+            if isinstance(refusal, RowsRefusedError):
+                bad += [FailedRow(part[at], error) for at, error in refusal.errors.items()]
+            elif len(part) == 1:
                 bad.append(FailedRow(part[0], refusal))
             else:
                 to_do += reversed(self._parts(part, refusal, patient=len(bad) < _PATIENCE))
         return bad
 
     def _refusal(self, rows: list[Row]) -> Exception | None:
-        """Write *rows* all, or none of them and give why."""
+        """Write *rows* all, or none of them and give why; or all but some, where that is why."""
         self.database.savepoint(self.conn)
+        refusal = None
         try:
             self._execute(rows)
             if not self.database.savepoints:
                 self.database.release(self.conn)  # which commits, and may be refused as well
+        except RowsRefusedError as refused:
+            refusal = refused
         except Exception as error:
             if self.database.is_closed(self.conn):
                 raise  # which is no row's fault
@@ -206,7 +217,7 @@ class Writing:
             return error
         if self.database.savepoints:
             self.database.release(self.conn)
-        return None
+        return refusal
 
     def _parts(self, rows: list[Row], refusal: Exception, *, patient: bool) -> list[list[Row]]:
         """

@@ -16,6 +16,7 @@ from rowferry.databases.duckdb import DuckDB
 from rowferry.databases.mysql import MySQL
 from rowferry.databases.mysql_mysqlclient import MySQLdb
 from rowferry.databases.mysql_pymysql import PyMySQL
+from rowferry.databases.oracle import Oracle
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -28,6 +29,7 @@ DATABASES: tuple[Database, ...] = (
     DuckDB(),
     MySQL(PyMySQL()),
     MySQL(MySQLdb()),
+    Oracle(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")

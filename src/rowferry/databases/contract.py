@@ -142,11 +142,29 @@ class OpenRows(Protocol):
         ...
 
 
+class RowsRefusedError(Exception):
+    """
+    Some of the rows were refused, and all others written: what a `Writer` may raise.
+
+    Attributes:
+        errors: what the driver would raise for each of them alone, by its position in the rows.
+    """
+
+    def __init__(self, errors: Mapping[int, Exception]) -> None:
+        super().__init__(f"{len(errors)} rows were refused")
+        self.errors = errors
+
+
 class Writer(Protocol):
     """Executes a statement once a row, chunk after chunk; it may learn from one to the next."""
 
     def write(self, rows: list[Any]) -> None:
-        """Execute the statement for each of *rows*, in order; raise what the driver raises."""
+        """
+        Execute the statement for each of *rows*, in order; raise what the driver raises.
+
+        Raises:
+            RowsRefusedError: the database told at once of every row that it refused.
+        """
         ...
 
     def culprit(self, error: BaseException) -> int | None:
@@ -354,7 +372,12 @@ class Database(Protocol):
         ...
 
     def positional_placeholder(self, name: str) -> str:
-        """Give the placeholder of the next parameter, for rows that are sequences."""
+        """
+        Give the placeholder of the next parameter, for rows that are sequences.
+
+        Args:
+            name: what it is called, where it has to be called something: its number from 1.
+        """
         ...
 
     def open_rows(
@@ -427,6 +450,10 @@ class Database(Protocol):
         """
         ...
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        """Give *placeholder* as *expression*, one of `key_expressions`, is to be compared with."""
+        ...
+
     # Types of columns.
 
     def column_type(self, declared: str) -> ColumnType:
@@ -435,6 +462,15 @@ class Database(Protocol):
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         """Give the type to declare a column with; *in_key* where it is part of a primary key."""
+        ...
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        """
+        Give the statement that makes *table* where there is none.
+
+        Args:
+            lines: the columns with their types, then the primary key where there is to be one.
+        """
         ...
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:

@@ -287,11 +287,18 @@ class MySQL:
         columns = [(types.get(column) in TEXTS, f"q.{self.quote(column)}") for column in key]
         return [_exact(column, charset) if text else column for text, column in columns]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         return declaration(column_type, in_key=in_key)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}

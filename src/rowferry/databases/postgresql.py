@@ -232,12 +232,19 @@ class PostgreSQL:
             for column in key
         ]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         del in_key
         return declaration(column_type)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}

@@ -34,14 +34,14 @@ SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, t.typtype = '
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
+WHERE c.oid = to_regclass(%(table)s) AND (NOT %(into)s OR c.relkind IN ('r', 'p')
   AND NOT c.relhasrules AND NOT c.relrowsecurity
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
                   WHERE conrelid = c.oid AND confrelid = c.oid)
   AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_trigger g
       WHERE (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
-        AND NOT g.tgisinternal AND g.tgtype & 4 = 4 AND g.tgtype & 3 <> 3)
+        AND NOT g.tgisinternal AND g.tgtype & 4 = 4 AND g.tgtype & 3 <> 3))
 ORDER BY a.attnum
 """
 """
@@ -73,14 +73,19 @@ class TableColumn(NamedTuple):
     is_portable: bool
 
 
-def columns_to_copy(conn: Connection, table: str) -> list[TableColumn]:
-    """Give the columns of *table*, as it stands in a statement; none where COPY is no INSERT."""
+def columns_to_copy(conn: Connection, table: str, *, into: bool) -> list[TableColumn]:
+    """
+    Give the columns of *table*, as it stands in a statement.
+
+    Args:
+        into: it is to be copied into; none are given where that is no INSERT.
+    """
     from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
 
     if conn.info.server_version < _SINCE:
         return []
     with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(_TABLE, (table,))
+        cursor.execute(_TABLE, {"table": table, "into": into})
         return [
             TableColumn(name, Target(oid, is_domain, is_sized), *more)
             for name, oid, is_domain, is_sized, *more in cursor.fetchall()
@@ -122,11 +127,14 @@ class CopyIn:
         return int(line[1]) - 1 if line else None
 
     def _plan(self, rows: list[Any]) -> Plan | None:
-        tuples = _tuples(rows, self._insert) if len(rows) >= _FEW else None
+        if len(rows) < _FEW or self._conn.pgconn.pipeline_status:  # a pipeline takes no COPY
+            return None
+        tuples = _tuples(rows, self._insert)
         if tuples is None:
             return None
         if self._columns is None:
-            self._columns = _filled(columns_to_copy(self._conn, self._insert.table), self._insert)
+            known = columns_to_copy(self._conn, self._insert.table, into=True)
+            self._columns = _filled(known, self._insert)
         if not self._columns:
             return None
         return plan(tuples, [column.target for column in self._columns], self._is_usual)

@@ -10,6 +10,7 @@ than 16383 digits after the point is refused by INSERT, but COPY rounds it for n
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from math import isfinite
 from operator import attrgetter, itemgetter
@@ -99,8 +100,8 @@ _SAME_AS_TEXT: dict[int, frozenset[type]] = {
     INTERVAL: frozenset({dt.timedelta}),
     NUMERIC: frozenset({int, float, Decimal}),
     UUID_: frozenset({UUID}),
-    JSON: frozenset({dict, RawJSON}),
-    JSONB: frozenset({dict, RawJSON}),
+    JSON: frozenset({dict, list, RawJSON}),
+    JSONB: frozenset({dict, list, RawJSON}),
 }
 """Types whose text the column reads as their cast would give it; str is read so by any column."""
 
@@ -132,13 +133,10 @@ def plan(
         return Plan(binary=True, rows=rows)
     if not all(_is_same_as_text(cell, target) for cell, target in filled):
         return None
-    casts = [_CAST.get(target.oid) if float in cell.kinds else None for cell, target in filled]
-    if not any(casts):
+    texts = [_text_for(cell, target) for cell, target in filled]
+    if not any(texts):
         return Plan(binary=False, rows=rows)
-    columns = [
-        [cast(value) if type(value) is float else value for value in column] if cast else column
-        for column, cast in zip(columns, casts, strict=True)
-    ]
+    columns = list(map(_written, columns, texts))
     return Plan(binary=False, rows=list(zip(*columns, strict=True)))
 
 
@@ -242,5 +240,34 @@ def _as_real(value: float) -> str:
     return f"{unpack('f', pack('f', value))[0]:.9g}" if _is_real(value) else repr(value)
 
 
-_CAST: dict[int, Callable[[float], str]] = {NUMERIC: _as_numeric, FLOAT4: _as_real}
-"""Texts of floats that a column reads as the cast would give them, where their own is not so."""
+class _Text(NamedTuple):
+    """
+    How values of a type are written for a column.
+
+    Attributes:
+        of: the type.
+        give: makes text of a value.
+    """
+
+    of: type
+    give: Callable[[Any], str]
+
+
+_TEXTS: dict[int, _Text] = {
+    NUMERIC: _Text(float, _as_numeric),
+    FLOAT4: _Text(float, _as_real),
+    JSON: _Text(list, json.dumps),
+    JSONB: _Text(list, json.dumps),
+}
+"""Texts that a column reads as INSERT would store the value, where psycopg's own are not so."""
+
+
+def _text_for(cells: _Cells, target: Target) -> _Text | None:
+    text = _TEXTS.get(target.oid)
+    return text if text and text.of in cells.kinds else None
+
+
+def _written(column: list[Any], text: _Text | None) -> list[Any]:
+    if text is None:
+        return column
+    return [text.give(value) if type(value) is text.of else value for value in column]

@@ -93,8 +93,8 @@ def table_to_table(
     """Give the copying of one table to the other, where it stores what INSERT would."""
     if source is dest or source.info.encoding != dest.info.encoding:
         return None
-    columns = columns_to_copy(source, table)
-    there = {column.name: column for column in columns_to_copy(dest, target)}
+    columns = columns_to_copy(source, table, into=False)
+    there = {column.name: column for column in columns_to_copy(dest, target, into=True)}
     same = all(
         column.is_portable
         and column.name in there

@@ -199,7 +199,11 @@ def _all_own_dumpers() -> tuple[tuple[type, type], ...]:
         oid = types["json"].oid  # PostgreSQL makes jsonb or text of it where a column is that
 
         def dump(self, obj: RawJSON) -> bytes:
-            return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            encoding = self.connection.info.encoding if self.connection else "utf-8"
+            if encoding in {"utf-8", "ascii"}:  # the latter is any, as psycopg has it
+                return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            text = obj.text.decode() if isinstance(obj.text, bytes) else obj.text
+            return text.encode(encoding)
 
     class UnreadableDumper(Dumper):  # of the type that its place has
         def dump(self, obj: Unreadable) -> bytes:
@@ -257,13 +261,20 @@ def psycopg2_adapt_raw_json() -> None:
 _WRAPPED = (dict, UUID, Unreadable, *ADDRESSES)
 
 
+def psycopg2_json(value: Any) -> Any:
+    """Give what psycopg2 writes as JSON."""
+    from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
+
+    return Json(value)
+
+
 def psycopg2_wrapped(row: Any) -> Any:
-    """Wrap the values in *row*, that psycopg2 adapts only when told to."""
-    from psycopg2.extras import Json, UUID_adapter  # noqa: PLC0415 - imported where used
+    """Wrap the values in *row* that psycopg2 adapts only when told to."""
+    from psycopg2.extras import UUID_adapter  # noqa: PLC0415 - imported where used
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, dict):
-            return Json(value)
+            return psycopg2_json(value)
         if isinstance(value, UUID):
             return UUID_adapter(value)
         if isinstance(value, Unreadable):

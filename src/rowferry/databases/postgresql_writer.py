@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql_copy import CopyIn
-from rowferry.databases.postgresql_lists import JsonLists
+from rowferry.databases.postgresql_lists import JSONLists
 from rowferry.databases.postgresql_values import own_dumpers
+from rowferry.records import RawJSON
 from rowferry.sql import plain_insert
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class PsycopgWriter:
         self._sql = sql
         insert = plain_insert(sql, "pyformat")
         self._copy_in = CopyIn(conn, insert) if insert else None
-        self._lists = JsonLists(conn, sql)
+        self._lists = JSONLists(conn, sql, self._as_json)
         self._copied = False
 
     def write(self, rows: list[Any]) -> None:
         if self._copy(rows):
             return
-        given, rows = rows, self._lists.as_json(rows)
+        given, rows = rows, self._lists.wrapped(rows)
         if rows is given or not self._copy(rows):
             self._insert(rows)
 
@@ -51,6 +52,14 @@ class PsycopgWriter:
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
                 cursor.executemany(self._sql, rows)
+
+    def _as_json(self, value: list[Any]) -> RawJSON:
+        """Give *value* as psycopg writes it: as a `Json` no COPY would take it."""
+        from psycopg.adapt import PyFormat, Transformer  # noqa: PLC0415 - imported where used
+        from psycopg.types.json import Json  # noqa: PLC0415
+
+        text = Transformer(self._conn).get_dumper(Json(value), PyFormat.TEXT).dump(Json(value))
+        return RawJSON(bytes(text or b""))
 
 
 @contextmanager

@@ -181,12 +181,19 @@ class SQLite:
         # Numbers have no collation, and an index under BINARY, the usual one, serves all the same.
         return [f"q.{self.quote(column)} COLLATE BINARY" for column in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         del in_key
         return declaration(column_type)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         # Without a schema SQLite looks through them in its own order and takes the first table.
