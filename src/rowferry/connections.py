@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases import recognise
-from rowferry.db_params import check_address, connect
+from rowferry.db_params import connect, database_at
 
 if TYPE_CHECKING:
-    from rowferry.databases.contract import Connection
+    from rowferry.databases.contract import Connection, Database
 
 
 def is_address(conn: Any) -> bool:
@@ -18,17 +18,14 @@ def is_address(conn: Any) -> bool:
     return isinstance(conn, str | Mapping)
 
 
-def check(conn: Any) -> None:
+def database_of(conn: Any) -> Database:
     """
-    Accept what a connection can be had of; connects to nothing.
+    Give the database of what a connection can be had of; connects to nothing.
 
     Raises:
         ConfigError: it is neither a connection, nor a DbParams or URL of a database known here.
     """
-    if is_address(conn):
-        check_address(conn)
-    else:
-        recognise(conn)
+    return database_at(conn) if is_address(conn) else recognise(conn)[0]
 
 
 @contextlib.contextmanager
@@ -38,7 +35,7 @@ def opened(conn: Any) -> Iterator[Connection]:
 
     Raises:
         ConnectError: the database cannot be reached or refuses the login.
-        ConfigError: as `check`.
+        ConfigError: as `database_of`.
     """
     if not is_address(conn):
         yield conn
