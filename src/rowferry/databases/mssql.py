@@ -16,6 +16,7 @@ from rowferry.databases.mssql_driver import Login
 from rowferry.databases.mssql_rows import Rows
 from rowferry.databases.mssql_types import column_type, comparable, declaration
 from rowferry.databases.mssql_values import merge, quoted, values_of
+from rowferry.databases.mssql_words import RESERVED
 from rowferry.databases.mssql_writer import Writer
 from rowferry.exceptions import BadIdentifierError
 
@@ -187,6 +188,9 @@ class SQLServer:
                 f"{name!r} is too long: SQL Server has names of {_LONGEST_NAME} characters at most"
             )
         return quoted(name)
+
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
 
     def named_placeholder(self, name: str) -> str:
         del name
