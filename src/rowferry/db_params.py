@@ -130,7 +130,7 @@ def connect(
     """
     target = _target(db_params, password_variable, driver)
     options = {**target.options, **kwargs}
-    password = kwargs.get("password", target.password)
+    password = options.get("password", target.password)
     try:
         return target.database.connect(target.params, target.password, options)
     except ConfigError:
