@@ -1,7 +1,6 @@
 """A network between a client and a server that a test can break: a proxy on loopback."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 import threading
@@ -44,6 +43,8 @@ class Line:
         """Reset both ends, as a router does that has lost its table."""
         for end in self._ends:
             sock = end.get_extra_info("socket")
+            if sock.fileno() < 0:
+                continue  # closed by now
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             end.transport.abort()
 
@@ -131,7 +132,7 @@ class Proxy:
             line.close()
 
     async def _carry(self, line, reader, writer, direction):
-        with contextlib.suppress(ConnectionError):
+        try:
             while piece := await reader.read(_SIZE):
                 await asyncio.sleep(self._delay)
                 await self._flows.wait()
@@ -141,6 +142,8 @@ class Proxy:
                     line.reset()
                     return
             writer.write_eof()
+        except ConnectionError:
+            line.reset()  # one end was: so is the other
 
     async def _reset_all(self):
         for line in self.lines:

@@ -150,7 +150,7 @@ class Reader:
     def interrupt(self) -> None:
         """Make a `fetch` that another thread is in fail soon."""
         self._interrupted.set()
-        if self._begun and not self._closed:
+        if self._begun and not self._closed and self._connected:
             self._database.interrupt(self._conn)
 
     def keep_rest(self) -> None:
@@ -191,7 +191,7 @@ class Reader:
             self._take(connect(self._query.conn))  # no more: the query may need another at once
             self._begun = True
             return
-        self._database, self._conn = recognise(self._query.conn)
+        self._take(self._query.conn)
         self._begun = True
         if self._database.is_closed(self._conn):
             raise SourceError(f"the connection is closed\n\nin the query:\n{self._query.sql}")
@@ -219,7 +219,7 @@ class Reader:
         """Close the connection that is ours, whatever it is at."""
         if not self._connected:
             return
-        self._connected = False
+        self._connected = False  # first: an interrupt may come from another thread
         rows, self._rows = self._rows, None
         transactions.let_go(self._conn, self)
         try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DEFAULT_PORT = 5432
 _CANCEL_TIMEOUT = 5.0  # seconds
 _FLOAT4 = 700  # its oid
+_ACTIVE = 1  # libpq's PQTRANS_ACTIVE
 
 _COLUMNS = """
 SELECT n.nspname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -85,6 +86,7 @@ _ADVICE = {
 class PostgreSQL:
     """What both drivers share: parameters, transactions in SQL, the catalogue."""
 
+    driver: str
     dbtype = "PG"
     schemes = ("postgresql", "postgres")
     paramstyle = "pyformat"
@@ -135,6 +137,8 @@ class PostgreSQL:
 
     def is_lost(self, conn: Connection, error: BaseException) -> bool:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state is None and isinstance(error, sys.modules[self.driver].OperationalError):
+            return True  # the driver's own words, of a socket that it may not call closed yet
         return self.is_closed(conn) or state in _LOST
 
     def is_autocommit(self, conn: Connection) -> bool:
@@ -282,6 +286,8 @@ class Psycopg(PostgreSQL):
         return open_rows(self, conn, sql, parameters, reading)
 
     def interrupt(self, conn: Connection) -> None:
+        if conn.info.transaction_status != _ACTIVE:
+            return
         if hasattr(conn, "cancel_safe"):
             conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
         else:
