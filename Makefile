@@ -1,16 +1,18 @@
 # Everything that a contributor needs. PYTHON chooses the interpreter of a new .venv.
 PYTHON ?= python3
 VENV ?= .venv
+# Further requirements, such as requirements-servers.txt, where what it builds with is there.
+ALSO ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS_READY := $(VENV)/.peers-ready
 
 .PHONY: demo test check bench bench-databases docs clean
 
-$(READY): requirements-dev.txt pyproject.toml src/rowferry/version.py
+$(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt $(ALSO:%=-r %)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -51,11 +51,15 @@ class Work:
         return replace(self, source=self.source.replace("item", "few"), rows=FEW, chunk_size=FEW)
 
 
+DRIVERS = {"etlhelper": "psycopg2", "rowferry": "rowferry", "drivers": "psycopg"}
+"""By whose connect() each library is given its connections to PostgreSQL."""
+
+
 def main() -> None:
     """Do the job of the command line; print what it took."""
     args = arguments()
     etl = None if args.library == "drivers" else import_module(args.library)
-    work = open_work(args, "psycopg2" if args.library == "etlhelper" else "psycopg")
+    work = open_work(args, DRIVERS[args.library])
     if args.library == "rowferry" and (reason := unknown(etl, work)):
         print(json.dumps({"left_out": reason}))
         return

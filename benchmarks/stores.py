@@ -66,7 +66,7 @@ class Store:
         return FORMS[self.kind]
 
     def connect(self, driver: str = "psycopg") -> Any:
-        """Open a connection; *driver* is that of PostgreSQL, psycopg or psycopg2."""
+        """Open a connection; to PostgreSQL by *driver*: psycopg, psycopg2, or rowferry."""
         if self.kind == "postgresql":
             return __import__(driver).connect(self.url)
         if self.kind == "sqlite":

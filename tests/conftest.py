@@ -1,5 +1,6 @@
 """Fixtures of all tests: databases to read from and write to."""
 
+import os
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -7,6 +8,8 @@ from functools import partial
 import pytest
 from hypothesis import settings
 
+import oracle_names
+import rowferry
 import servers
 from rowferry.databases import DATABASES
 
@@ -23,6 +26,13 @@ TABLE = (
 def postgresql():
     """A PostgreSQL server of our own."""
     with servers.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """A MariaDB server of our own."""
+    with servers.mariadb() as server:
         yield server
 
 
@@ -44,9 +54,18 @@ def psycopg2_connection(postgresql):
         yield conn
 
 
-@pytest.fixture(params=DATABASES, ids=lambda database: database.driver)
+LIVE = {"oracledb": "ROWFERRY_ORACLE_URL"}
+"""Drivers of servers that cannot be had here: the variable with the URL of a live one."""
+
+collect_ignore = [] if os.environ.get(LIVE["oracledb"]) else ["test_oracle_live.py"]
+
+HERE = [one for one in DATABASES if one.driver not in LIVE or os.environ.get(LIVE[one.driver])]
+"""The databases to test; those that are not are not collected, rather than skipped."""
+
+
+@pytest.fixture(params=HERE, ids=lambda database: database.driver)
 def database(request):
-    """Each database that rowferry knows."""
+    """Each database that rowferry knows, and that is here."""
     return request.param
 
 
@@ -62,7 +81,8 @@ def connect(database, request, tmp_path):
 
     yield connect
     for conn in opened:
-        conn.close()
+        if not database.is_closed(conn):
+            conn.close()
 
 
 def _sqlite(request, folder):
@@ -81,6 +101,18 @@ def _postgresql(login, request, folder):
 
 def _duckdb(request, folder):
     return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
+def _oracle(request, folder):
+    make = partial(
+        rowferry.connect,
+        os.environ[LIVE["oracledb"]],
+        conn_class=oracle_names.connection_class(servers.driver("oracledb")),
+    )
+    with closing(make()) as conn, conn.cursor() as cursor:
+        for table in ("sensors", "copies", "failures"):
+            cursor.execute(f"DROP TABLE IF EXISTS {table} PURGE")
+    return make
 
 
 @pytest.fixture
@@ -114,11 +146,29 @@ def _connect_psycopg2(server, **options):
     )
 
 
+def _mariadb(driver, request, folder):
+    server = request.getfixturevalue("mariadb")
+    module = servers.driver(driver, HOW_TO_GET[driver])
+    login = {"host": server.host, "port": server.port, "user": "root", "charset": "utf8mb4"}
+    with closing(module.connect(**login)) as conn, closing(conn.cursor()) as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS test")
+        cursor.execute("CREATE DATABASE test")
+    return partial(module.connect, **login, database="test")
+
+
+HOW_TO_GET = {
+    "pymysql": "pip install PyMySQL",
+    "MySQLdb": "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
+}
+
 PLACES = {
     "sqlite3": _sqlite,
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
     "duckdb": _duckdb,
+    "pymysql": partial(_mariadb, "pymysql"),
+    "MySQLdb": partial(_mariadb, "MySQLdb"),
+    "oracledb": _oracle,
 }
 """For each driver what empties its database and gives the function that connects to it."""
 

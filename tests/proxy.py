@@ -1,6 +1,7 @@
 """A network between a client and a server that a test can break: a proxy on loopback."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -114,6 +115,10 @@ class Proxy:
 
     async def _accept(self, reader, writer):
         self._tasks.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._serve(reader, writer)
+
+    async def _serve(self, reader, writer):
         self.came += 1
         if self._refuses:
             Line(writer, writer, None).reset()

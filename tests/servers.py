@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,28 @@ class PostgreSQL(NamedTuple):
         return f"postgresql://postgres@{self.host}:{self.port}/postgres"
 
 
+class MariaDB(NamedTuple):
+    """A server on loopback, login root, without a password, database `test`."""
+
+    host: str
+    port: int
+    socket: str
+
+    @property
+    def params(self):
+        return {
+            "dbtype": "MYSQL",
+            "host": self.host,
+            "port": self.port,
+            "dbname": "test",
+            "user": "root",
+        }
+
+    @property
+    def url(self):
+        return f"mysql://root@{self.host}:{self.port}/test"
+
+
 def missing(what, how):
     """Skip the test that needs *what*; fail where all servers have to be there."""
     reason = f"no {what} here: {how}"
@@ -46,12 +69,12 @@ def missing(what, how):
     pytest.skip(reason)
 
 
-def driver(name):
-    """Give the module of a database that needs no server, which pip calls by the same name."""
+def driver(name, how=None):
+    """Give a driver's module; where it is missing, say how to get it: by pip, unless told."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        missing(name, f"pip install {name}")
+        missing(name, how or f"pip install {name}")
 
 
 @contextlib.contextmanager
@@ -74,6 +97,65 @@ def postgresql():
             yield PostgreSQL("127.0.0.1", port)
         finally:
             _run(control, folder, account, "-D", "data", "-m", "immediate", "stop")
+
+
+@contextlib.contextmanager
+def mariadb():
+    server = shutil.which("mariadbd", path=_SYSTEM_PATH)
+    installer = shutil.which("mariadb-install-db", path=_SYSTEM_PATH)
+    if server is None or installer is None:
+        missing("MariaDB", "apt-get install mariadb-server")
+    with tempfile.TemporaryDirectory(prefix="rf-my-", dir="/tmp") as folder:
+        account = _own_by_nobody(folder)
+        made = "--auth-root-authentication-method=normal"
+        data = f"--datadir={folder}/data"
+        _run(installer, folder, account, "--no-defaults", data, made, "--skip-test-db")
+        port, local = free_port(), f"{folder}/my.sock"
+        where = (f"--socket={local}", f"--pid-file={folder}/my.pid", f"--port={port}")
+        with _process(
+            folder, account, server, "--no-defaults", data, *where, *_MARIADBD
+        ) as process:
+            _wait_until_open(local, process, folder)
+            yield MariaDB("127.0.0.1", port, local)
+
+
+_SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
+
+_MARIADBD = (
+    *("--bind-address=127.0.0.1", "--skip-name-resolve", "--character-set-server=utf8mb4"),
+    *("--innodb-buffer-pool-size=64M", "--innodb-flush-method=nosync"),
+    *("--lock-wait-timeout=10", "--innodb-lock-wait-timeout=10"),
+)
+
+
+@contextlib.contextmanager
+def _process(folder, account, *command):
+    """Run *command* while the block lasts."""
+    with (Path(folder) / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={"PATH": _SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            **account,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()  # nothing in it is worth a tidy end
+        process.wait()
+
+
+def _wait_until_open(path, process, folder, timeout=30):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as local:
+            local.connect(path)
+            return
+        time.sleep(0.02)
+    pytest.fail(f"the server does not start: {(Path(folder) / 'log').read_text()}")
 
 
 def free_port():
@@ -114,7 +196,7 @@ def _run(program, folder, account, *arguments):
         done = subprocess.run(
             [program, *arguments],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": _SYSTEM_PATH, "LC_ALL": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

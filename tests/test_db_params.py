@@ -254,9 +254,15 @@ def test_any_password_comes_through_a_url(password):
 
 @pytest.mark.parametrize(
     ("driver", "extra"),
-    [("psycopg", r"rowferry\[postgresql\]"), ("psycopg2", r"rowferry\[psycopg2\]")],
+    [
+        ("psycopg", r"rowferry\[postgresql\]"),
+        ("psycopg2", r"rowferry\[psycopg2\]"),
+        ("pymysql", r"rowferry\[mysql\]"),
+        ("MySQLdb", r"rowferry\[mysqlclient\]"),
+    ],
 )
 def test_a_driver_that_is_not_installed_is_named_with_its_extra(monkeypatch, driver, extra):
     monkeypatch.setitem(sys.modules, driver, None)
+    dbtype = "PG" if driver.startswith("psycopg") else "MYSQL"
     with pytest.raises(DriverError, match=f"pip install '{extra}'"):
-        connect(DbParams(**PG), driver=driver)
+        connect(DbParams(**{**PG, "dbtype": dbtype}), driver=driver)

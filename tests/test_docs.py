@@ -2,21 +2,27 @@
 
 import dataclasses
 import inspect
+import os
 import re
 import sqlite3
+import tomllib
+from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 import rowferry as etl
+from conftest import PLACES
 from rowferry import exceptions
+from rowferry.databases import DATABASES
 from rowferry.formats import FORMATS
 from rowferry.testing import FakeApi
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+DATABASES_PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
 
 
 def blocks():
@@ -27,30 +33,61 @@ def blocks():
             yield pytest.param(dedent(block), id=f"{page.name}-{number}")
 
 
+TABLE = "CREATE TABLE sensor (code VARCHAR(9), description VARCHAR(40), date_updated VARCHAR(10))"
+
+
+def with_sensors(conn, rows):
+    """Make the table of sensors on the connection of a server."""
+    with conn.cursor() as cursor:
+        cursor.execute(TABLE)
+        cursor.executemany("INSERT INTO sensor VALUES (%s, %s, %s)", rows)
+    conn.commit()
+
+
+def postgresql_url(request, rows):
+    with_sensors(request.getfixturevalue("psycopg_connection"), rows)
+    return request.getfixturevalue("postgresql").url
+
+
+def mariadb_url(request, rows):
+    with closing(PLACES["pymysql"](request, None)()) as conn:
+        with_sensors(conn, rows)
+    return request.getfixturevalue("mariadb").url
+
+
+URLS = {"postgresql://": postgresql_url, "mysql://": mariadb_url}
+"""For how URLs of the documents begin: what makes a server with sensors, and gives its URL."""
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch, request):
     """What the code of the documents finds: a table of sensors, an API where it says one is."""
     monkeypatch.chdir(tmp_path)
-    table = "CREATE TABLE sensor (code TEXT, description TEXT, date_updated TEXT)"
     rows = [("A", "a barometer", "2026-02-01"), ("B", "an anemometer", "2025-01-01")]
     with sqlite3.connect("sensors.db") as conn:
-        conn.execute(table)
+        conn.execute(TABLE)
         conn.executemany("INSERT INTO sensor VALUES (?, ?, ?)", rows)
     conn.close()
 
     def replaced(code):
         code = code.replace("http://localhost:9200", api.url.removesuffix("/records"))
-        if "postgresql://" in code:
-            server = request.getfixturevalue("postgresql")
-            conn = request.getfixturevalue("psycopg_connection")
-            conn.execute(table)
-            conn.cursor().executemany("INSERT INTO sensor VALUES (%s, %s, %s)", rows)
-            conn.commit()
-            code = re.sub(r"postgresql://[^\"]*", server.url, code).replace("Bearer …", "Bearer x")
-        return code
+        for scheme, url in URLS.items():
+            if scheme in code:
+                code = re.sub(rf"{scheme}[^\"]*", url(request, rows), code)
+        return code.replace("Bearer …", "Bearer x")
 
-    with FakeApi() as api:
+    with FakeApi() as api, restored(os.environ):
         yield api, replaced
+
+
+@contextmanager
+def restored(environment):
+    before = dict(environment)
+    try:
+        yield
+    finally:
+        environment.clear()
+        environment.update(before)
 
 
 @pytest.mark.parametrize("code", list(blocks()))
@@ -82,7 +119,52 @@ def test_the_guide_names_every_option():
 def test_the_guide_names_every_public_name_and_format():
     names = [*etl.__all__, *(f'"{name}"' for name in FORMATS)]
     hidden = {"__version__"}
-    assert [name for name in names if name not in GUIDE and name not in hidden] == []
+    pages = GUIDE + DATABASES_PAGE
+    assert [name for name in names if name not in pages and name not in hidden] == []
+
+
+def test_the_page_of_databases_names_every_option_of_their_functions():
+    functions = (
+        *(etl.connect, etl.get_connection_string, etl.get_sqlalchemy_connection_string),
+        *(etl.iter_chunks, etl.iter_rows, etl.fetchall, etl.fetchone),
+        *(etl.execute, etl.executemany, etl.load, etl.copy_rows, etl.copy_table_rows),
+        *(etl.generate_insert_sql, etl.generate_create_table_sql, etl.table_info),
+        *(etl.log_to_console, etl.abort_etlhelper_threads, etl.DbParams.from_environment),
+    )
+    options = {name for function in functions for name in inspect.signature(function).parameters}
+    prose = re.sub(r"```.*?```", "", DATABASES_PAGE, flags=re.DOTALL)
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]*`", prose))))
+    assert sorted(options - named) == []
+    assert [function.__name__ for function in functions if function.__name__ not in named] == []
+
+
+@pytest.mark.parametrize("database", DATABASES, ids=lambda database: database.driver)
+def test_the_page_of_databases_names_how_to_reach_each(database):
+    words = [f'`"{database.dbtype}"`', *(f"`{name}`" for name in database.required)]
+    words += [f"`{scheme}://" for scheme in database.schemes]
+    assert [word for word in [*words, database.driver] if word not in DATABASES_PAGE] == []
+
+
+def test_the_page_of_databases_names_every_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [f"rowferry[{extra}]" for extra in project["optional-dependencies"]]
+    assert [extra for extra in extras if extra not in DATABASES_PAGE] == []
+
+
+def test_every_recipe_is_listed_with_what_it_shows():
+    recipes = {path.name for path in ROOT.glob("examples/*.py")} - {"demo.py", "demo_api.py"}
+    assert set(re.findall(r"\(\.\./examples/(\w+\.py)\)", DATABASES_PAGE)) == recipes
+
+
+def test_anchors_within_a_page_lead_to_a_heading():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        headings = {
+            re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+            for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        for anchor in re.findall(r"\]\(#([^)]+)\)", text):
+            assert anchor in headings, (page.name, anchor)
 
 
 def test_the_tree_of_exceptions_is_drawn_whole():

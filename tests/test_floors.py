@@ -13,9 +13,8 @@ FLOORS = (
     """abort batching budget checks column_types keyset ledger limits logs retry row_factories
     sql transforms values verdict""",
     """databases formats http api""",
-    """db_params connections transactions ordering reader extract catalogue creation writing insert
-    whole_table copying sources
-    handoff dialer delivery pipeline""",
+    """db_params connections transactions ordering reader extract catalogue creation flow writing
+    insert whole_table copying sources handoff dialer delivery pipeline""",
     """transfer running options observe testing __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

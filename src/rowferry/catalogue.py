@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rowferry import connections
 from rowferry.databases import recognise
 from rowferry.databases.contract import Column, Connection
 from rowferry.exceptions import QueryError
@@ -15,14 +16,16 @@ def table_info(table: str, conn: Connection, schema: str | None = None) -> list[
     Give the columns of *table*, in order.
 
     Args:
+        conn: a connection, a `DbParams` or a URL.
         schema: the name of it, exactly; None looks in all.
 
     Raises:
         QueryError: there is no such table, or there is one in several schemas.
     """
-    database, _ = recognise(conn)
-    query, parameters = database.columns_query(table, schema)
-    rows = fetchall(query, conn, parameters, tuple_row_factory)
+    with connections.opened(conn) as opened:
+        database, _ = recognise(opened)
+        query, parameters = database.columns_query(table, schema)
+        rows = fetchall(query, opened, parameters, tuple_row_factory)
     schemas = sorted({row[0] for row in rows})
     if not rows:
         where = f" in the schema {schema!r}" if schema else ""

@@ -62,10 +62,10 @@ def copy_rows(
     """
     check_chunk_size(chunk_size)
     query = Query(select_query, source_conn, parameters, row_factory, columns_of_key(key))
-    how = How(on_error, commit_chunks, chunk_size)
     untouched = transform is None and row_factory in FACTORIES
     with connections.opened(dest_conn) as dest:
         alone = untouched and on_error is None and not connections.same(source_conn, dest)
+        how = How(on_error, commit_chunks, chunk_size, alone)
         reader = Reader(query, raw_json=untouched, alone=alone)
         writing = Writing(insert_query, dest, how)
         with closing(read_chunks(reader, transform, chunk_size)) as chunks:
@@ -139,7 +139,7 @@ def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
         if on_error is not None:
             on_error([FailedRow(make(row), error) for row, error in failed])
 
-    if on_error is not None:
-        into = replace(into, how=replace(into.how, on_error=give_back))
+    how = replace(into.how, on_error=give_back if on_error else None, alone=alone)
+    into = replace(into, how=how)
     with closing(read_chunks(reader, None, into.how.chunk_size)) as chunks:
         return into.insert(lists(chunks), lambda _: column_names(reader))

@@ -14,7 +14,7 @@ from rowferry.keyset import Columns, check_columns, columns_of_key
 from rowferry.row_factories import names_of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rowferry.databases.contract import Column, Connection, Database
     from rowferry.records import Row
@@ -65,7 +65,7 @@ def create_for_rows(table: str, rows: Sequence[Row], conn: Connection, key: Colu
         name: database.declaration(of_values(_values(rows, name)), in_key=name in key)
         for name in names
     }
-    return _create(table, types, key)
+    return _create(database, table, types, key)
 
 
 def create_for_table(
@@ -80,7 +80,22 @@ def create_for_table(
         column.name: _declared(column, origin, database, in_key=column.name in key)
         for column in found
     }
-    return _create(target, types, key)
+    return _create(database, target, types, key)
+
+
+def check_names(database: Database, table: str, columns: Collection[str]) -> None:
+    """
+    Accept plain names that the database takes as they are.
+
+    Raises:
+        BadIdentifierError: one is no plain name, or the database would cut it, to that of another
+            table for all we know.
+    """
+    sql_text.check_table(table)
+    for column in columns:
+        sql_text.check_column(column)
+    for name in (*table.split("."), *columns):
+        database.quote(name)
 
 
 def _columns_of(table: str, conn: Connection) -> list[Column]:
@@ -90,7 +105,7 @@ def _columns_of(table: str, conn: Connection) -> list[Column]:
     try:
         return table_info(name, conn, schema or None)
     except QueryError:
-        if table in {table.lower(), table.upper()}:
+        if table == table.lower():
             raise
         return table_info(name.lower(), conn, schema.lower() or None)
 
@@ -102,16 +117,13 @@ def _declared(column: Column, origin: Database, database: Database, *, in_key: b
     return f"{kind} NOT NULL" if column.not_null else kind
 
 
-def _create(table: str, types: dict[str, str], key: Columns) -> str:
+def _create(database: Database, table: str, types: dict[str, str], key: Columns) -> str:
     check_columns(key, list(types))
-    sql_text.check_table(table)
-    for name in types:
-        sql_text.check_column(name)
+    check_names(database, table, types)
     lines = [f"{name} {kind}".rstrip() for name, kind in types.items()]
     if key:
         lines.append(f"PRIMARY KEY ({', '.join(key)})")
-    inner = ",\n    ".join(lines)
-    return f"CREATE TABLE IF NOT EXISTS {table} (\n    {inner}\n)"
+    return database.create_table(table, lines)
 
 
 def _values(rows: Sequence[Row], name: str) -> list[Any]:

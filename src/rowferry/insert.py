@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rowferry import connections, transactions
 from rowferry import sql as sql_text
-from rowferry.creation import create_for_rows
+from rowferry.creation import check_names, create_for_rows
 from rowferry.databases import recognise
 from rowferry.exceptions import ConfigError, InsertError, QueryError
 from rowferry.keyset import Columns, check_columns, columns_of_key
@@ -85,7 +85,7 @@ def executemany(
         AbortError: `abort_etlhelper_threads` was called meanwhile.
     """
     check_chunk_size(chunk_size)
-    how = How(on_error, commit_chunks, chunk_size)
+    how = How(on_error, commit_chunks, chunk_size, alone=_at_hand(rows, transform))
     with connections.opened(conn) as opened:
         return Writing(query, opened, how).write(_transformed(_chunks(rows, chunk_size), transform))
 
@@ -138,7 +138,7 @@ def load(
         into = Into(
             table,
             opened,
-            How(on_error, commit_chunks, chunk_size),
+            How(on_error, commit_chunks, chunk_size, alone=_at_hand(rows, transform)),
             on_conflict,
             columns,
             before=create_for_rows(table, first, opened, columns) if create else None,
@@ -228,14 +228,17 @@ class Into:
             ConfigError: a column of the key is not among *columns*.
         """
         database, _ = recognise(self.conn)
-        by_name = isinstance(row, Mapping)
-        place = database.named_placeholder if by_name else database.positional_placeholder
-        insert = sql_text.insert(self.table, columns, list(map(place, columns)))
+        if isinstance(row, Mapping):
+            places = list(map(database.named_placeholder, columns))
+        else:
+            numbers = map(str, range(1, len(columns) + 1))
+            places = list(map(database.positional_placeholder, numbers))
+        insert = sql_text.insert(self.table, columns, places)
+        check_names(database, self.table, columns)
         if self.on_conflict == "error":
             return insert
         check_columns(self.key, columns)
         update = self.on_conflict == "update"
-        places = list(map(place, columns))
         return database.upsert(self.table, columns, places, self.key, update=update)
 
 
@@ -275,6 +278,11 @@ def _chunks(rows: Iterable[Row] | None, size: int) -> Iterator[list[Row]]:
     remaining = iter(rows if rows is not None else ())
     while chunk := list(islice(remaining, size)):
         yield chunk
+
+
+def _at_hand(rows: Any, transform: Transform[Any, Any] | None) -> bool:
+    """Tell whether all rows are there, and no code of the user's runs to give one."""
+    return transform is None and isinstance(rows, list | tuple)
 
 
 def _transformed(

@@ -88,16 +88,21 @@ class OrderedQuery:
         expressions = _unformatted(database, self._expressions)
         if isinstance(parameters, Mapping) and parameters:
             names = [f"rowferry_{number}" for number in range(len(self._key))]
-            place = database.named_placeholder
-            condition = keyset.after(expressions, lambda column: place(names[column]))
+            condition = _after(database, expressions, list(map(database.named_placeholder, names)))
             parameters = {**parameters, **dict(zip(names, last, strict=True))}
         else:
-            place = database.positional_placeholder
-            condition = keyset.after(expressions, lambda column: place(self._key[column]))
+            numbers = map(str, range(1, len(self._key) + 1))
+            places = list(map(database.positional_placeholder, numbers))
+            condition = _after(database, expressions, places)
             if not parameters:
                 (table,) = _unformatted(database, [table])
             parameters = [*parameters, *(last[column] for column in condition.columns)]
         return Statement(keyset.ordered_after(table, expressions, condition), parameters)
+
+
+def _after(database: Database, expressions: list[str], places: list[str]) -> keyset.After:
+    values = list(map(database.key_value, expressions, places))
+    return keyset.after(expressions, values.__getitem__)
 
 
 def _unformatted(database: Database, texts: list[str]) -> list[str]:

@@ -129,6 +129,17 @@ def on_conflict(insert: str, columns: Sequence[str], key: Sequence[str], *, upda
     return f"{insert} ON CONFLICT ({', '.join(key)}) {action}"
 
 
+def create_table_if_missing(table: str, lines: Sequence[str]) -> str:
+    """Give the CREATE TABLE of *table* with *lines*, its columns and its key, if there is none."""
+    return f"CREATE TABLE IF NOT EXISTS {create_table_body(table, lines)}"
+
+
+def create_table_body(table: str, lines: Sequence[str]) -> str:
+    """Give what follows CREATE TABLE: the name, and *lines* in parentheses."""
+    inner = ",\n    ".join(lines)
+    return f"{table} (\n    {inner}\n)"
+
+
 def double_quoted(name: str) -> str:
     """
     Give *name* as a quoted identifier of standard SQL, whatever characters it has.
@@ -168,7 +179,7 @@ def select_all(table: str) -> str:
 
 def columns_of(sql: str) -> str:
     """Give the query that has the columns of *sql* and no row."""
-    return f"SELECT * FROM (\n{sql}\n) q LIMIT 0"  # noqa: S608 - the query is the user's own
+    return f"SELECT * FROM (\n{sql}\n) q WHERE 1 = 0"  # noqa: S608 - the query is the user's own
 
 
 def can_declare(sql: str) -> bool:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rowferry import abort, transactions
 from rowferry.databases import recognise
 from rowferry.exceptions import SourceError
+from rowferry.flow import Flow
 from rowferry.logs import logger
 from rowferry.sql import error_text, select_all
 from rowferry.writing import refusals, roll_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rowferry.databases.contract import Connection, Database, Piece, TableCopy
     from rowferry.insert import Into
 
-_PART = 8 * 2**20
-"""Bytes that are written and committed at once: over a slow link each commit is a wait."""
+_FLOWING = 8 * 2**20
+"""Bytes that are sent before there is a wait for the database to take and commit them."""
 
 
 def copy_whole_table(table: str, source_conn: Connection, into: Into) -> tuple[int, int] | None:
@@ -63,13 +63,15 @@ class _WholeTable:
 
     def copy(self) -> tuple[int, int] | None:
         """Copy it and end both transactions, as `copy_whole_table` says."""
-        began = not self.origin.in_transaction(self.source)
+        reading = self.origin.in_transaction(self.source)
+        writing = self.database.in_transaction(self.dest)
         try:
             copying = self._begin()
-            if copying is None:
-                if began:
+            if copying is None:  # what was open before is the user's, and not for us to end
+                if not reading:
                     transactions.rollback(self.origin, self.source)
-                roll_back(self.database, self.dest)
+                if not writing:
+                    roll_back(self.database, self.dest)
                 return None
             with closing(copying):
                 self._write_all(copying)
@@ -78,6 +80,7 @@ class _WholeTable:
             transactions.rollback(self.origin, self.source)
             roll_back(self.database, self.dest)
             raise
+        logger.info("%s rows returned", self.processed)
         logger.info("%s rows processed in total", self.processed)
         return self.processed, 0
 
@@ -86,45 +89,36 @@ class _WholeTable:
         if self.into.before is not None:
             with refusals(self.database, self.into.before):
                 self.database.execute(self.dest, self.into.before, ())
-        return self.origin.table_copy(self.source, self.table, self.dest, self.into.table)
+        try:
+            copying = self.origin.table_copy(self.source, self.table, self.dest, self.into.table)
+        except Exception:  # noqa: BLE001 - reading the rows meets it again, and says where it was
+            return None
+        if copying is not None and self.into.how.commit_chunks:
+            self.database.commit(self.dest)  # what comes next may be rolled back, and done again
+        return copying
 
     def _write_all(self, copying: TableCopy) -> None:
-        job = abort.begin()
-        size = self.into.how.chunk_size
-        logger.info("Fetching rows (chunk_size=%s)", size)
-        logger.info("Executing many (chunk_size=%s)", size)
-        while (first := self._read(copying)).rows:
-            self._write_part(copying, first, job)
-            logger.info("%s rows processed (0 failed)", self.processed)
-        with self._refusals():
+        job, how = abort.begin(), self.into.how
+        logger.info("Fetching rows (chunk_size=%s)", how.chunk_size)
+        logger.info("Executing many (chunk_size=%s)", how.chunk_size)
+
+        def write_alone(piece: Piece) -> None:
+            copying.write(piece)
+            copying.finish()
+
+        with Flow(
+            *(self.database, self.dest, copying, write_alone, _size),
+            most=_FLOWING,
+            commit=how.commit_chunks,
+            refusals=partial(refusals, self.database, f"INSERT INTO {self.into.table}"),
+        ) as flow:
+            while (piece := self._read(copying)).rows:
+                job.check()
+                flow.put(piece)
+                self.processed += piece.rows
+                logger.info("%s rows processed (0 failed)", self.processed)
+        with refusals(self.database, f"INSERT INTO {self.into.table}"):
             self.database.commit(self.dest)
-
-    def _write_part(self, copying: TableCopy, first: Piece, job: abort.Job) -> None:
-        """Read some chunks and write them at once; if that fails, those before it one by one."""
-        part: list[Piece] = []
-        try:
-            self._write(copying, self._kept(copying, first, job, part))
-        except Exception:
-            if not self.into.how.commit_chunks or self.database.is_closed(self.dest):
-                raise
-            roll_back(self.database, self.dest)
-            for chunk in part:
-                self._write(copying, [chunk])
-            raise
-
-    def _kept(
-        self, copying: TableCopy, first: Piece, job: abort.Job, part: list[Piece]
-    ) -> Iterator[Piece]:
-        """Give chunks as they are read, and keep them in *part* until all are written."""
-        chunk, held = first, 0
-        while chunk.rows:
-            job.check()
-            part.append(chunk)
-            held += len(chunk.data)
-            yield chunk
-            if held >= _PART:
-                break
-            chunk = self._read(copying)
 
     def _read(self, copying: TableCopy) -> Piece:
         try:
@@ -134,12 +128,6 @@ class _WholeTable:
             advice = self.origin.advice(error)
             raise SourceError(error_text(query, style, error, advice)) from error
 
-    def _write(self, copying: TableCopy, chunks: Iterable[Piece]) -> None:
-        with self._refusals():
-            rows = copying.write(chunks)
-            if self.into.how.commit_chunks:
-                self.database.commit(self.dest)
-        self.processed += rows
 
-    def _refusals(self) -> Any:
-        return refusals(self.database, f"INSERT INTO {self.into.table}")
+def _size(piece: Piece) -> int:
+    return len(piece.data)

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rowferry import abort, transactions
 from rowferry.databases import recognise
+from rowferry.databases.contract import RowsRefusedError
 from rowferry.exceptions import ConfigError, InsertError, QueryError, RowferryError
+from rowferry.flow import Flow
 from rowferry.logs import logger
 from rowferry.reader import CHUNK_SIZE
 from rowferry.records import FailedRow
 from rowferry.sql import error_text
 
 if TYPE_CHECKING:
-    from rowferry.databases.contract import Connection, Database, Writer
+    from rowferry.databases.contract import Connection, Database, Stream, Writer
     from rowferry.records import Row
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
 """Takes the failed rows of a chunk, once for that chunk."""
+
+_FLOWING = 40_000
+"""Rows that are sent before there is a wait for the database to take and commit them."""
 
 _PATIENCE = 10
 """Bad rows of a chunk after which what is refused is tried row by row: there may be many more."""
@@ -35,11 +41,14 @@ class How:
         on_error: gets the rows of a chunk that failed; the others are kept, and the work goes on.
         commit_chunks: commit after each chunk, else once at the end.
         chunk_size: rows written at once.
+        alone: nobody else uses the connection, nor waits for a chunk to be committed, before the
+            last one is there.
     """
 
     on_error: OnError | None = None
     commit_chunks: bool = True
     chunk_size: int = CHUNK_SIZE
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -98,8 +107,36 @@ class Writing:
             )
 
     def _write_all(self, chunks: Iterable[list[Row]], job: abort.Job, *, outermost: bool) -> None:
+        self._prepare(outermost=outermost)
+        stream = None
+        if self.how.alone and self.how.on_error is None and outermost:
+            stream = self.database.stream(self.conn, self.query)
+        if stream is None:
+            self._write_each(chunks, job, outermost=outermost)
+        else:
+            self._let_flow(chunks, job, stream)
+        if outermost:
+            self._commit()
+
+    def _let_flow(self, chunks: Iterable[list[Row]], job: abort.Job, stream: Stream) -> None:
+        transactions.make_way(self.conn)
+        writer = self.database.writer(self.conn, self.query)
+        with Flow(
+            *(self.database, self.conn, stream, writer.write, len),
+            most=_FLOWING,
+            commit=self.how.commit_chunks,
+            refusals=partial(refusals, self.database, self.query),
+        ) as flow:
+            for chunk in chunks:
+                job.check()
+                if self.check is not None:
+                    self.check(chunk)
+                flow.put(chunk)
+                self.processed += len(chunk)
+                logger.info("%s rows processed (0 failed)", self.processed)
+
+    def _write_each(self, chunks: Iterable[list[Row]], job: abort.Job, *, outermost: bool) -> None:
         guard = self.how.on_error is not None or (not outermost and self.database.savepoints)
-        self._prepare()
         for chunk in chunks:
             job.check()
             if not self.processed:
@@ -108,18 +145,16 @@ class Writing:
             if outermost and self.how.commit_chunks:
                 self._commit()
             logger.info("%s rows processed (%s failed)", self.processed, self.failed)
-        if outermost:
-            self._commit()
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, outermost: bool) -> None:
         if self.before is None:
             return
         with refusals(self.database, self.before):
             transactions.make_way(self.conn)
             self.database.begin(self.conn)
             self.database.execute(self.conn, self.before, ())
-            if not self.database.savepoints and self.how.on_error is not None:
-                self.database.commit(self.conn)  # each part is a transaction of its own then
+        if outermost and self.how.commit_chunks:
+            self._commit()  # what comes next may be rolled back, and done again
 
     def _write_chunk(self, rows: list[Row], *, guard: bool) -> None:
         bad: list[FailedRow] = []
@@ -139,7 +174,12 @@ class Writing:
     def _execute(self, rows: list[Row]) -> None:
         if self.check is not None:
             self.check(rows)
-        self.writer.write(rows)
+        try:
+            self.writer.write(rows)
+        except RowsRefusedError as refused:
+            if self.how.on_error is None:
+                raise next(iter(refused.errors.values())) from None
+            raise
 
     def _bad_rows(self, rows: list[Row]) -> list[FailedRow]:
         """Write all of *rows* that can be written, in order, and give the others."""
@@ -150,19 +190,24 @@ class Writing:
             refusal = self._refusal(part)
             if refusal is None:
                 continue
-            if len(part) == 1:
+            if isinstance(refusal, RowsRefusedError):
+                bad += [FailedRow(part[at], error) for at, error in refusal.errors.items()]
+            elif len(part) == 1:
                 bad.append(FailedRow(part[0], refusal))
             else:
                 to_do += reversed(self._parts(part, refusal, patient=len(bad) < _PATIENCE))
         return bad
 
     def _refusal(self, rows: list[Row]) -> Exception | None:
-        """Write *rows* all, or none of them and give why."""
+        """Write *rows* all, or none of them and give why; or all but some, where that is why."""
         self.database.savepoint(self.conn)
+        refusal = None
         try:
             self._execute(rows)
             if not self.database.savepoints:
                 self.database.release(self.conn)  # which commits, and may be refused as well
+        except RowsRefusedError as refused:
+            refusal = refused
         except Exception as error:
             if self.database.is_closed(self.conn):
                 raise  # which is no row's fault
@@ -172,7 +217,7 @@ class Writing:
             return error
         if self.database.savepoints:
             self.database.release(self.conn)
-        return None
+        return refusal
 
     def _parts(self, rows: list[Row], refusal: Exception, *, patient: bool) -> list[list[Row]]:
         """

@@ -4,8 +4,8 @@
 import asyncio
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, assert_type
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, assert_type
 
 import rowferry as etl
 from rowferry import row_factories
@@ -20,18 +20,74 @@ etl.connect(params)
 etl.connect("postgresql://h/db", "PASSWORD_VARIABLE")
 assert_type(etl.get_connection_string(params), str)
 assert_type(etl.get_sqlalchemy_connection_string(params), str)
-for chunk in etl.iter_chunks("SELECT 1", conn, chunk_size=10):
-    list(chunk)
-for row in etl.iter_rows("SELECT :a", conn, {"a": 1}, row_factories.tuple_row_factory):
-    row[0]
-etl.fetchone("SELECT ?", conn, (1,))
-assert_type(etl.fetchall("SELECT 1", conn), list[dict[str, Any]])
+Rows = dict[str, Any]
+tuples = row_factories.tuple_row_factory
+lists = row_factories.list_row_factory
+named = row_factories.namedtuple_row_factory
+
+# The type of rows follows the row factory …
+
+assert_type(etl.iter_chunks("SELECT 1", conn), Iterator[Iterable[Rows]])
+assert_type(etl.iter_rows("SELECT 1", conn), Iterator[Rows])
+assert_type(etl.fetchall("SELECT 1", conn), list[Rows])
+assert_type(etl.fetchone("SELECT ?", conn, (1,)), Rows | None)
+assert_type(etl.fetchall("SELECT 1", conn, (), row_factories.dict_row_factory), list[Rows])
+assert_type(etl.fetchall("SELECT 1", conn, (), tuples), list[tuple[Any, ...]])
+assert_type(etl.fetchall("SELECT 1", conn, row_factory=lists), list[list[Any]])
+assert_type(etl.fetchall("SELECT 1", conn, row_factory=named), list[Any])
+assert_type(etl.iter_chunks("SELECT 1", conn, row_factory=lists), Iterator[Iterable[list[Any]]])
+assert_type(etl.iter_rows("SELECT :a", conn, {"a": 1}, tuples), Iterator[tuple[Any, ...]])
+assert_type(etl.fetchone("SELECT 1", conn, row_factory=tuples), tuple[Any, ...] | None)
+
+
+class Model(NamedTuple):
+    """A row of one's own."""
+
+    id: int
+
+
+def models(cursor: Any) -> Callable[[Sequence[Any]], Model]:
+    assert cursor.description
+    return lambda row: Model(*row)
+
+
+assert_type(etl.fetchall("SELECT 1", conn, row_factory=models), list[Model])
+assert_type(etl.iter_rows("SELECT 1", conn, row_factory=models, key="id"), Iterator[Model])
+assert_type(etl.fetchone("SELECT 1", conn, row_factory=models), Model | None)
+
+# … and the transform.
+
+
+def only_ids(chunk: list[Rows]) -> Iterator[int]:
+    for row in chunk:
+        yield row["id"]
+
+
+def ids_of_models(chunk: list[Model]) -> list[str]:
+    return [str(model.id) for model in chunk]
+
+
+assert_type(etl.fetchall("SELECT 1", conn, transform=only_ids), list[int])
+assert_type(etl.iter_rows("SELECT 1", conn, transform=only_ids), Iterator[int])
+assert_type(etl.iter_chunks("SELECT 1", conn, transform=only_ids), Iterator[Iterable[int]])
+assert_type(etl.fetchone("SELECT 1", conn, transform=only_ids), int | None)
+assert_type(etl.fetchall("SELECT 1", conn, (), models, ids_of_models), list[str])
+
 etl.execute("DELETE FROM t", conn)
+etl.execute("DELETE FROM t", params)
 etl.executemany("INSERT INTO t VALUES (?)", conn, [(1,)])
-etl.load("t", conn, [{"id": 1}])
+etl.executemany("INSERT INTO t VALUES (?)", "sqlite:///file.db", None)
+assert_type(etl.load("t", conn, [{"id": 1}]), tuple[int, int])
+etl.load("t", params, [Model(1)], on_conflict="update", key=["id"], create=True)
+etl.load("t", conn, iter([Model(1)]), ignore_extra_keys=True, on_conflict="skip", key="id")
+etl.load("t", conn, [{"id": 1}], on_conflict="replace")  # type: ignore[arg-type]
 etl.copy_rows("SELECT 1", conn, "INSERT INTO t VALUES (?)", conn)
+etl.copy_rows("SELECT 1", params, "INSERT INTO t VALUES (?)", conn, (), models, ids_of_models)
 etl.copy_table_rows("t", conn, conn)
+etl.copy_table_rows("t", params, "duckdb:///f", "u", create=True, on_conflict="skip", key="id")
 assert_type(etl.generate_insert_sql("t", {"id": 1}, conn), str)
+assert_type(etl.generate_create_table_sql("t", params, conn, "u", key=("id",)), str)
+assert_type(etl.generate_create_table_sql("t", [{"id": 1}], conn), str)
 for column in etl.table_info("t", conn):
     assert_type(column.name, str)
 etl.log_to_console()

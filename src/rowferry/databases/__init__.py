@@ -13,6 +13,10 @@ from rowferry.databases.contract import (
     Unreadable,
 )
 from rowferry.databases.duckdb import DuckDB
+from rowferry.databases.mysql import MySQL
+from rowferry.databases.mysql_mysqlclient import MySQLdb
+from rowferry.databases.mysql_pymysql import PyMySQL
+from rowferry.databases.oracle import Oracle
 from rowferry.databases.postgresql import Psycopg
 from rowferry.databases.postgresql_psycopg2 import Psycopg2
 from rowferry.databases.sqlite import SQLite
@@ -23,6 +27,9 @@ DATABASES: tuple[Database, ...] = (
     Psycopg(),
     Psycopg2(),
     DuckDB(),
+    MySQL(PyMySQL()),
+    MySQL(MySQLdb()),
+    Oracle(),
 )
 
 _WRAPPED_IN = ("dbapi_connection", "driver_connection", "connection")
@@ -90,7 +97,7 @@ def _with_driver(found: list[Database], driver: str | None) -> Database:
     if driver is None:
         return found[0]
     for database in found:
-        if database.driver == driver:
+        if database.driver.lower() == driver.lower():  # as the scheme of a URL comes
             return database
     drivers = ", ".join(database.driver for database in found)
     raise DriverError(f"{found[0].dbtype} has no driver {driver!r}; there are: {drivers}")

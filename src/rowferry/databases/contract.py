@@ -7,7 +7,7 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -111,11 +111,29 @@ class OpenRows(Protocol):
         ...
 
 
+class RowsRefusedError(Exception):
+    """
+    Some of the rows were refused, and all others written: what a `Writer` may raise.
+
+    Attributes:
+        errors: what the driver would raise for each of them alone, by its position in the rows.
+    """
+
+    def __init__(self, errors: Mapping[int, Exception]) -> None:
+        super().__init__(f"{len(errors)} rows were refused")
+        self.errors = errors
+
+
 class Writer(Protocol):
     """Executes a statement once a row, chunk after chunk; it may learn from one to the next."""
 
     def write(self, rows: list[Any]) -> None:
-        """Execute the statement for each of *rows*, in order; raise what the driver raises."""
+        """
+        Execute the statement for each of *rows*, in order; raise what the driver raises.
+
+        Raises:
+            RowsRefusedError: the database told at once of every row that it refused.
+        """
         ...
 
     def culprit(self, error: BaseException) -> int | None:
@@ -139,15 +157,43 @@ class Piece(NamedTuple):
     data: bytes
 
 
+class Stream(Protocol):
+    """
+    A statement that takes rows, chunk after chunk, without a wait for each.
+
+    A row that is refused is told with a later chunk, or at the end.
+    """
+
+    def write(self, rows: list[Any]) -> bool:
+        """Send *rows* on their way; False, and nothing sent, where a `Writer` has to do it."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until all rows are in, or raise why they are not. May be called again."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is not finished; the transaction is to be rolled back."""
+        ...
+
+
 class TableCopy(Protocol):
-    """A whole table on its way to another."""
+    """A whole table on its way to another; written as a `Stream` is, by the piece."""
 
     def read(self, count: int) -> Piece:
         """Give the next *count* rows; fewer only at the end, and none after it."""
         ...
 
-    def write(self, pieces: Iterable[Piece]) -> int:
-        """Write *pieces* into the destination, all or none of them; give their rows."""
+    def write(self, piece: Piece) -> bool:
+        """Send *piece* on its way."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until all is in, or raise why it is not. May be called again."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is not finished; the transaction is to be rolled back."""
         ...
 
     def close(self) -> None:
@@ -286,7 +332,12 @@ class Database(Protocol):
         ...
 
     def positional_placeholder(self, name: str) -> str:
-        """Give the placeholder of the next parameter, for rows that are sequences."""
+        """
+        Give the placeholder of the next parameter, for rows that are sequences.
+
+        Args:
+            name: what it is called, where it has to be called something: its number from 1.
+        """
         ...
 
     def open_rows(
@@ -310,6 +361,10 @@ class Database(Protocol):
         Where *sql* is a plain INSERT, and the table allows it, by the database's fast road; what is
         stored and what is refused is the same either way.
         """
+        ...
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        """Give what executes *sql* for many chunks at once; None where a `Writer` is as fast."""
         ...
 
     def table_copy(
@@ -354,6 +409,10 @@ class Database(Protocol):
         """
         ...
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        """Give *placeholder* as *expression*, one of `key_expressions`, is to be compared with."""
+        ...
+
     # Types of columns.
 
     def column_type(self, declared: str) -> ColumnType:
@@ -362,6 +421,15 @@ class Database(Protocol):
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         """Give the type to declare a column with; *in_key* where it is part of a primary key."""
+        ...
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        """
+        Give the statement that makes *table* where there is none.
+
+        Args:
+            lines: the columns with their types, then the primary key where there is to be one.
+        """
         ...
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:

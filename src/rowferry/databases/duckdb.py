@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from rowferry.column_types import ColumnType
     from rowferry.databases import contract
-    from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, TableCopy
+    from rowferry.databases.contract import (
+        Connection,
+        OpenRows,
+        Parameters,
+        Reading,
+        Stream,
+        TableCopy,
+    )
 
 _COLUMNS = """
 SELECT schema_name, column_name, data_type, NOT is_nullable, column_default IS NOT NULL
@@ -155,6 +162,10 @@ class DuckDB:
     def writer(self, conn: Connection, sql: str) -> contract.Writer:
         return Writer(conn, sql)
 
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
+
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str
     ) -> TableCopy | None:
@@ -179,12 +190,19 @@ class DuckDB:
         del conn
         return [_comparable(f"q.{self.quote(column)}", types[column]) for column in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         del in_key
         return declaration(column_type)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}

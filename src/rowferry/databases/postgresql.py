@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
-from rowferry.databases.postgresql_copy import table_to_table
+from rowferry.databases.postgresql_copy import CopyStream
 from rowferry.databases.postgresql_rows import IN_TRANSACTION, open_rows
+from rowferry.databases.postgresql_table import table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
 from rowferry.databases.postgresql_writer import PsycopgWriter
 from rowferry.exceptions import BadIdentifierError, DriverError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         OpenRows,
         Parameters,
         Reading,
+        Stream,
         TableCopy,
         Writer,
     )
@@ -191,6 +193,10 @@ class PostgreSQL:
         with conn.cursor() as cursor:
             cursor.execute(sql, parameters or None)
 
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
+
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str
     ) -> TableCopy | None:
@@ -215,12 +221,19 @@ class PostgreSQL:
         loose = self._loosely_compared_types(conn)
         return [_comparable(f"q.{self.quote(name)}", types[name], loose) for name in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         del in_key
         return declaration(column_type)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
@@ -292,6 +305,10 @@ class Psycopg(PostgreSQL):
             conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
         else:
             conn.cancel()
+
+    def stream(self, conn: Connection, sql: str) -> Stream | None:
+        insert = sql_text.plain_insert(sql, self.paramstyle)
+        return CopyStream(conn, insert) if insert else None
 
     def table_copy(
         self, source: Connection, table: str, dest: Connection, target: str

@@ -1,20 +1,21 @@
-"""COPY in place of INSERT where that stores the same, and COPY from table to table."""
+"""COPY in place of INSERT where that stores the same."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from functools import lru_cache
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rowferry.databases.contract import Piece
 from rowferry.databases.postgresql_copy_plan import Plan, Target, plan
+from rowferry.databases.postgresql_held import Held
 from rowferry.databases.postgresql_values import json_dumpers
 from rowferry.sql import double_quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Iterator
 
     from rowferry.databases.contract import Connection
     from rowferry.sql import PlainInsert
@@ -26,22 +27,29 @@ _SINCE = 120_000  # the server_version whose catalogue is asked here
 
 _TABLE = """
 SELECT a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, t.typtype = 'd',
-       a.attgenerated <> '' OR a.attidentity = 'a', format_type(a.atttypid, NULL),
-       t.typsend <> 0 AND t.typreceive <> 0
-       AND (t.oid < 16384 OR t.typtype IN ('b', 'e') AND t.typcategory <> 'A')
+       greatest(a.atttypmod, t.typtypmod) >= 0, a.attgenerated <> '' OR a.attidentity = 'a',
+       format_type(a.atttypid, NULL), t.typsend <> 0 AND t.typreceive <> 0 AND CASE
+           WHEN t.oid < 16384 THEN t.typname !~ '^_?(reg|money)'
+           ELSE t.typtype IN ('b', 'e') AND t.typcategory <> 'A' END
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'p')
+WHERE c.oid = to_regclass(%(table)s) AND (NOT %(into)s OR c.relkind IN ('r', 'p')
   AND NOT c.relhasrules AND NOT c.relrowsecurity
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
-                  WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 5 = 4)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint
+                  WHERE conrelid = c.oid AND confrelid = c.oid)
+  AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_trigger g
+      WHERE (g.tgrelid = c.oid OR g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+        AND NOT g.tgisinternal AND g.tgtype & 4 = 4 AND g.tgtype & 3 <> 3))
 ORDER BY a.attnum
 """
 """
-Tables into which COPY does what INSERT does: no view, no rules, no row-level security, no trigger
-that fires once a statement (tgtype: 4 is INSERT, 1 is FOR EACH ROW). Of types, those whose binary
-form another database reads too: it holds no number (oid) of a type that each database has its own.
+Tables into which COPY does what INSERT does: no view, no rules, no row-level security, and of
+triggers on INSERT (tgtype: 4) only those BEFORE (2) each ROW (1): the others fire at the end of the
+statement, of which COPY has one for all rows. A table's references to itself are checked then, too.
+Of types, those whose binary form another database reads as well: no number (oid) of a type or an
+object that each database has its own, no money, which is cents or more by each one's own setting.
 """
 
 _LINE = re.compile(r"^COPY .+?, \D+? (\d+)", re.MULTILINE)
@@ -65,17 +73,22 @@ class TableColumn(NamedTuple):
     is_portable: bool
 
 
-def columns_to_copy(conn: Connection, table: str) -> list[TableColumn]:
-    """Give the columns of *table*, as it stands in a statement; none where COPY is no INSERT."""
+def columns_to_copy(conn: Connection, table: str, *, into: bool) -> list[TableColumn]:
+    """
+    Give the columns of *table*, as it stands in a statement.
+
+    Args:
+        into: it is to be copied into; none are given where that is no INSERT.
+    """
     from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
 
     if conn.info.server_version < _SINCE:
         return []
     with conn.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(_TABLE, (table,))
+        cursor.execute(_TABLE, {"table": table, "into": into})
         return [
-            TableColumn(name, Target(oid, is_domain), *more)
-            for name, oid, is_domain, *more in cursor.fetchall()
+            TableColumn(name, Target(oid, is_domain, is_sized), *more)
+            for name, oid, is_domain, is_sized, *more in cursor.fetchall()
         ]
 
 
@@ -97,10 +110,11 @@ class CopyIn:
 
     def write(self, rows: list[Any]) -> bool:
         """Copy *rows*, or tell that INSERT has to do it; raise what the driver raises."""
-        chosen = self._plan(rows) if len(rows) >= _FEW else None
+        chosen = self._plan(rows)
         if chosen is None:
             return False
-        self._copy(chosen)
+        with self._copying(chosen) as copy:
+            self._write(copy, chosen)
         return True
 
     def culprit(self, error: BaseException) -> int | None:
@@ -113,48 +127,96 @@ class CopyIn:
         return int(line[1]) - 1 if line else None
 
     def _plan(self, rows: list[Any]) -> Plan | None:
+        if len(rows) < _FEW or self._conn.pgconn.pipeline_status:  # a pipeline takes no COPY
+            return None
         tuples = _tuples(rows, self._insert)
         if tuples is None:
             return None
         if self._columns is None:
-            self._columns = _filled(columns_to_copy(self._conn, self._insert.table), self._insert)
+            known = columns_to_copy(self._conn, self._insert.table, into=True)
+            self._columns = _filled(known, self._insert)
         if not self._columns:
             return None
         return plan(tuples, [column.target for column in self._columns], self._is_usual)
 
-    def _copy(self, chosen: Plan) -> None:
+    @contextmanager
+    def _copying(self, chosen: Plan) -> Iterator[Any]:
         columns = self._columns or []
-        into = f"{self._insert.table} ({_names(columns)})"
+        into = f"{self._insert.table} ({quoted_names(columns)})"
         how = " (FORMAT BINARY)" if chosen.binary else ""
-        self._count, self._remaining = len(chosen.rows), iter(chosen.rows)
         with self._conn.cursor() as cursor:
             for kind, dumper in json_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with cursor.copy(f"COPY {into} FROM STDIN{how}") as copy:
                 if chosen.binary:
                     copy.set_types([column.target.oid for column in columns])
-                write_row = copy.write_row
-                for row in self._remaining:
-                    write_row(row)
+                yield copy
+
+    def _write(self, copy: Any, chosen: Plan) -> None:
+        self._count, self._remaining = len(chosen.rows), iter(chosen.rows)
+        write_row = copy.write_row
+        for row in self._remaining:
+            write_row(row)
 
     def _is_usual(self, kind: type) -> bool:
         """Tell whether psycopg, not the user, says how values of *kind* are written."""
         known = self._usual.get(kind)
         if known is None:
-            known = self._usual[kind] = _dumper_is_psycopgs(self._conn, kind)
+            known = self._usual[kind] = _is_psycopgs_own(self._conn, kind)
         return known
 
 
-def _dumper_is_psycopgs(conn: Connection, kind: type) -> bool:
+class CopyStream(CopyIn):
+    """One COPY for as many chunks as can go by it alike."""
+
+    def __init__(self, conn: Connection, insert: PlainInsert) -> None:
+        super().__init__(conn, insert)
+        self._open = Held()
+        self._binary = False
+
+    def write(self, rows: list[Any]) -> bool:
+        """Copy *rows*, or tell that INSERT has to do it; raise what the driver raises."""
+        chosen = self._plan(rows)
+        if chosen is None:
+            return False
+        if chosen.binary != self._binary:
+            self.finish()
+        self._binary = chosen.binary
+        with self._open.unless_broken(lambda: self._copying(chosen)) as copy:
+            self._write(copy, chosen)
+        return True
+
+    def finish(self) -> None:
+        """Wait until the server has taken all rows."""
+        self._open.leave()
+
+    def abandon(self) -> None:
+        """Tell the server to forget them."""
+        self._open.give_up()
+
+
+def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
     from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
     from psycopg.adapt import PyFormat  # noqa: PLC0415
 
     try:
-        dumper = conn.adapters.get_dumper(kind, PyFormat.TEXT)
+        return all(
+            conn.adapters.get_dumper(kind, form) is _default_adapters().get_dumper(kind, form)
+            for form in PyFormat
+        )
     except ProgrammingError:
         return any(kind is ours for ours, _ in json_dumpers(conn))
-    package: str = dumper.__module__.partition(".")[0]
-    return package in {"psycopg", "psycopg_binary", "psycopg_c"}
+
+
+@lru_cache(maxsize=1)
+def _default_adapters() -> Any:
+    """Give how psycopg writes values unless somebody said otherwise, for all connections or one."""
+    from psycopg.adapt import AdaptersMap  # noqa: PLC0415 - imported where used
+    from psycopg.postgres import register_default_adapters, types  # noqa: PLC0415
+
+    defaults = AdaptersMap(types=types)
+    register_default_adapters(defaults)
+    return defaults
 
 
 def _filled(columns: list[TableColumn], insert: PlainInsert) -> list[TableColumn]:
@@ -162,28 +224,30 @@ def _filled(columns: list[TableColumn], insert: PlainInsert) -> list[TableColumn
     known = {column.name: column for column in columns}
     filled = columns[: insert.width]
     if insert.columns is not None:
-        filled = [known[name] for name in map(_meant, insert.columns) if name in known]
+        filled = [known[name] for name in map(meant, insert.columns) if name in known]
     complete = len(filled) == insert.width and not any(column.fixed for column in filled)
     return filled if complete else []
 
 
-def _meant(identifier: str) -> str:
+def meant(identifier: str) -> str:
     """Give the name that *identifier* means: without quotes it is in small letters."""
     if identifier.startswith('"'):
         return identifier[1:-1].replace('""', '"')
     return identifier.lower() if identifier.isascii() else identifier
 
 
-def _names(columns: Sequence[TableColumn]) -> str:
+def quoted_names(columns: Sequence[TableColumn]) -> str:
+    """Give the names of *columns* as they stand in a COPY."""
     return ", ".join(double_quoted(column.name) for column in columns)
 
 
 def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | None:
     """Give the values of *rows* in the order of the placeholders; None where they do not fit."""
+    kinds = set(map(type, rows))
     if insert.names is None:
-        fits = all(isinstance(row, tuple | list) and len(row) == insert.width for row in rows)
-        return rows if fits else None
-    if not all(isinstance(row, Mapping) for row in rows):
+        sequences = all(issubclass(kind, tuple | list) for kind in kinds)
+        return rows if sequences and set(map(len, rows)) == {insert.width} else None
+    if not all(issubclass(kind, Mapping) for kind in kinds):
         return None
     try:
         if insert.width == 1:
@@ -191,83 +255,3 @@ def _tuples(rows: list[Any], insert: PlainInsert) -> Sequence[Sequence[Any]] | N
         return list(map(itemgetter(*insert.names), rows))
     except KeyError:
         return None
-
-
-_SIGNATURE = b"PGCOPY\n\xff\r\n\0"
-_HEADER = _SIGNATURE + bytes(8)
-_TRAILER = b"\xff\xff"
-"""Of binary COPY. Source: https://www.postgresql.org/docs/current/sql-copy.html"""
-
-
-class TableToTable:
-    """
-    COPY out of a table and into another, row by row as the server cuts them, unread.
-
-    Args:
-        source, table: where from.
-        dest, target: where to.
-        columns: of both.
-    """
-
-    def __init__(
-        self,
-        source: Connection,
-        table: str,
-        dest: Connection,
-        target: str,
-        columns: Sequence[TableColumn],
-    ) -> None:
-        self._dest = dest
-        names = _names(columns)
-        self._into = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)"
-        out = f"COPY (SELECT {names} FROM {table}) TO STDOUT (FORMAT BINARY)"  # noqa: S608 - names are quoted
-        self._rows = _rows(source, out)
-
-    def read(self, count: int) -> Piece:
-        """Give the binary form of the next rows."""
-        rows = list(islice(self._rows, count))
-        return Piece(len(rows), b"".join(rows))
-
-    def write(self, pieces: Iterable[Piece]) -> int:
-        """Write them, all or none; give their rows."""
-        rows = 0
-        with self._dest.cursor() as cursor, cursor.copy(self._into) as copy:
-            copy.write(_HEADER)
-            for piece in pieces:
-                copy.write(piece.data)
-                rows += piece.rows
-        return rows
-
-    def close(self) -> None:
-        """End the reading; the server gives it up."""
-        self._rows.close()
-
-
-def _rows(source: Connection, query: str) -> Generator[Any]:
-    """Give the rows of a binary COPY, which the server sends one at a time, without its frame."""
-    with source.cursor() as cursor, cursor.copy(query) as copy:
-        first = bytes(copy.read())[len(_HEADER) :]
-        if first not in {b"", _TRAILER}:
-            yield first
-        for row in copy:
-            if len(row) > len(_TRAILER):
-                yield row
-
-
-def table_to_table(
-    source: Connection, table: str, dest: Connection, target: str
-) -> TableToTable | None:
-    """Give the copying of one table to the other, where it stores what INSERT would."""
-    if source is dest or source.info.encoding != dest.info.encoding:
-        return None
-    columns = columns_to_copy(source, table)
-    there = {column.name: column for column in columns_to_copy(dest, target)}
-    same = all(
-        column.is_portable
-        and column.name in there
-        and there[column.name].declared == column.declared
-        and there[column.name].is_portable
-        and not there[column.name].fixed
-        for column in columns
-    )
-    return TableToTable(source, table, dest, target, columns) if columns and same else None

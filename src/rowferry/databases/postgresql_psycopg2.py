@@ -6,12 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql import PostgreSQL
+from rowferry.databases.postgresql_lists import JSONLists
 from rowferry.databases.postgresql_rows import close_declared, cursor_numbers, holding
 from rowferry.databases.postgresql_values import (
     psycopg2_adapt_raw_json,
+    psycopg2_json,
     psycopg2_raw_json,
     psycopg2_tolerant,
-    psycopg2_with_json,
+    psycopg2_wrapped,
 )
 from rowferry.exceptions import DriverError
 
@@ -120,12 +122,13 @@ class _Writer:
     def __init__(self, conn: Connection, sql: str) -> None:
         self._conn = conn
         self._sql = sql
+        self._lists = JSONLists(conn, sql, psycopg2_json)
 
     def write(self, rows: list[Any]) -> None:
         from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
 
         psycopg2_adapt_raw_json()
-        batch = [psycopg2_with_json(row) for row in rows]
+        batch = [psycopg2_wrapped(row) for row in self._lists.wrapped(rows)]
         with self._conn.cursor() as cursor:
             execute_batch(cursor, self._sql, batch, page_size=_PAGE)
 

@@ -56,6 +56,8 @@ def column_type(declared: str) -> ColumnType:
     """Give what a column holds whose type format_type writes as *declared*."""
     if declared.endswith("[]"):
         return ColumnType("json")
+    if declared.startswith("interval "):  # and some of its fields
+        return ColumnType("interval")
     kind = _KINDS.get(_SIZES.sub("", declared))
     if kind not in {"text", "decimal"}:
         return ColumnType(kind) if kind else TEXT

@@ -194,7 +194,11 @@ def _all_json_dumpers() -> tuple[tuple[type, type], ...]:
         oid = types["json"].oid  # PostgreSQL makes jsonb or text of it where a column is that
 
         def dump(self, obj: RawJSON) -> bytes:
-            return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            encoding = self.connection.info.encoding if self.connection else "utf-8"
+            if encoding in {"utf-8", "ascii"}:  # the latter is any, as psycopg has it
+                return obj.text if isinstance(obj.text, bytes) else obj.text.encode()
+            text = obj.text.decode() if isinstance(obj.text, bytes) else obj.text
+            return text.encode(encoding)
 
     return ((dict, JsonDumper), (RawJSON, RawJSONDumper))
 
@@ -244,13 +248,25 @@ def psycopg2_adapt_raw_json() -> None:
     register_adapter(RawJSON, quoted)
 
 
-def psycopg2_with_json(row: Any) -> Any:
-    """Wrap the dicts among the values of *row*, which psycopg2 adapts only when told to."""
+def psycopg2_json(value: Any) -> Any:
+    """Give what psycopg2 writes as JSON."""
     from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
 
+    return Json(value)
+
+
+def psycopg2_wrapped(row: Any) -> Any:
+    """Wrap the dicts and UUIDs in *row*, which psycopg2 adapts only when told to."""
+    from psycopg2.extras import UUID_adapter  # noqa: PLC0415 - imported where used
+
+    def wrapped(value: Any) -> Any:
+        if isinstance(value, dict):
+            return psycopg2_json(value)
+        return UUID_adapter(value) if isinstance(value, UUID) else value
+
     values = row.values() if isinstance(row, Mapping) else row
-    if not any(isinstance(value, dict) for value in values):
+    if not any(isinstance(value, dict | UUID) for value in values):
         return row
     if isinstance(row, Mapping):
-        return {name: Json(v) if isinstance(v, dict) else v for name, v in row.items()}
-    return [Json(value) if isinstance(value, dict) else value for value in row]
+        return {name: wrapped(value) for name, value in row.items()}
+    return [wrapped(value) for value in row]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql_copy import CopyIn
+from rowferry.databases.postgresql_lists import JSONLists
 from rowferry.databases.postgresql_values import json_dumpers
 from rowferry.sql import plain_insert
 
@@ -25,6 +26,7 @@ class PsycopgWriter:
         self._sql = sql
         insert = plain_insert(sql, "pyformat")
         self._copy_in = CopyIn(conn, insert) if insert else None
+        self._lists = JSONLists(conn, sql, _as_json)
         self._copied = False
 
     def write(self, rows: list[Any]) -> None:
@@ -41,7 +43,13 @@ class PsycopgWriter:
             for kind, dumper in json_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
-                cursor.executemany(self._sql, rows)
+                cursor.executemany(self._sql, self._lists.wrapped(rows))
+
+
+def _as_json(value: list[Any]) -> Any:
+    from psycopg.types.json import Json  # noqa: PLC0415 - imported where used
+
+    return Json(value)
 
 
 @contextmanager

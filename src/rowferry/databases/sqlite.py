@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from rowferry.column_types import ColumnType
-    from rowferry.databases.contract import OpenRows, Parameters, Reading, TableCopy, Writer
+    from rowferry.databases.contract import OpenRows, Parameters, Reading, Stream, TableCopy, Writer
 
 _ANY_BYTES = partial(str, encoding="utf-8", errors="surrogateescape")
 """Text with invalid UTF-8 becomes lone surrogates; by default it ends the whole query."""
@@ -146,6 +146,10 @@ class SQLite:
     def writer(self, conn: sqlite3.Connection, sql: str) -> Writer:
         return _Writer(conn, sql)
 
+    def stream(self, conn: sqlite3.Connection, sql: str) -> Stream | None:
+        del conn, sql
+        return None
+
     def table_copy(
         self, source: sqlite3.Connection, table: str, dest: sqlite3.Connection, target: str
     ) -> TableCopy | None:
@@ -171,12 +175,19 @@ class SQLite:
         # Numbers have no collation, and an index under BINARY, the usual one, serves all the same.
         return [f"q.{self.quote(column)} COLLATE BINARY" for column in key]
 
+    def key_value(self, expression: str, placeholder: str) -> str:
+        del expression
+        return placeholder
+
     def column_type(self, declared: str) -> ColumnType:
         return column_type(declared)
 
     def declaration(self, column_type: ColumnType, *, in_key: bool) -> str:
         del in_key
         return declaration(column_type)
+
+    def create_table(self, table: str, lines: Sequence[str]) -> str:
+        return sql_text.create_table_if_missing(table, lines)
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         # Without a schema SQLite looks through them in its own order and takes the first table.
