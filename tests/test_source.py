@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import servers
 from lossy import Lossy
 from proxy import DOWN, UP, Cut, Proxy
 from rowferry import (
@@ -332,52 +333,112 @@ def test_a_deadline_ends_the_wait_for_a_new_connection(lossy):
     assert caught.value.report.delivered == len(api.records)
 
 
-# PostgreSQL.
+# Servers.
 
-DRIVERS = {"psycopg": "postgresql", "psycopg2": "postgresql+psycopg2"}
+SCHEMES = {
+    "psycopg": "postgresql",
+    "psycopg2": "postgresql+psycopg2",
+    "pymysql": "mysql+pymysql",
+    "MySQLdb": "mysql+MySQLdb",
+}
 APPLICATION = "rowferry_source"
+USER = "reader"
+
+on_postgresql = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"], indirect=True)
 
 
-@pytest.fixture(params=DRIVERS)
-def scheme(request):
-    pytest.importorskip(request.param)
-    return DRIVERS[request.param]
+class OnPostgreSQL:
+    """What happens on the server, by a connection that nobody cuts."""
+
+    path, user = "postgres", "postgres"
+    query = f"?application_name={APPLICATION}"
+
+    def __init__(self, server):
+        self.server = server
+        self.conn = connect_to(server.url, autocommit=True)
+        self.execute("DROP SCHEMA public CASCADE")
+        self.execute("CREATE SCHEMA public")
+
+    def execute(self, sql, parameters=()):
+        cursor = self.conn.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def sessions(self):
+        query = "SELECT pid, state FROM pg_stat_activity WHERE application_name = %s"
+        return self.execute(query, (APPLICATION,))
+
+    def end_sessions(self):
+        for pid, _ in self.sessions():
+            self.execute("SELECT pg_terminate_backend(%s)", (pid,))
+
+
+class OnMariaDB:
+    """The same."""
+
+    path, user, query = "test", USER, ""
+
+    def __init__(self, server):
+        self.server = server
+        self.conn = connect_to(server.url.replace("/test", "/mysql"), autocommit=True)
+        self.execute("DROP DATABASE IF EXISTS test")
+        self.execute("CREATE DATABASE test CHARACTER SET utf8mb4")
+        self.execute("USE test")
+        self.execute(f"CREATE OR REPLACE USER {USER} IDENTIFIED BY '{SECRET}'")
+        self.execute(f"GRANT ALL ON test.* TO {USER}")
+
+    def execute(self, sql, parameters=()):
+        with self.conn.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return cursor.fetchall()
+
+    def sessions(self):
+        query = "SELECT id, command FROM information_schema.processlist WHERE user = %s"
+        return self.execute(query, (USER,))
+
+    def end_sessions(self):
+        for number, _ in self.sessions():
+            self.execute(f"KILL {number}")
+
+
+SERVERS = {
+    "psycopg": ("postgresql", OnPostgreSQL),
+    "psycopg2": ("postgresql", OnPostgreSQL),
+    "pymysql": ("mariadb", OnMariaDB),
+    "MySQLdb": ("mariadb", OnMariaDB),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def driver(request):
+    servers.driver(request.param)
+    return request.param
 
 
 @pytest.fixture
-def watch(postgresql):
-    """A connection that looks at the others, of which none may be left after the test."""
-    with closing(connect_to(postgresql.url, autocommit=True)) as conn:
-        conn.execute("DROP SCHEMA public CASCADE")
-        conn.execute("CREATE SCHEMA public")
-        conn.execute("CREATE TABLE t (id integer, name text)")
-        with conn.cursor() as cursor:
-            cursor.executemany("INSERT INTO t VALUES (%s, %s)", rows_in_any_order())
-        yield conn
-        until(lambda: not sessions(conn), "the end of all sessions")
-
-
-def sessions(watch):
-    query = "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = %s"
-    return watch.execute(query, (APPLICATION,)).fetchall()
+def watch(driver, request):
+    """The server, with the table `t`; none of the sessions may be left after the test."""
+    name, kind = SERVERS[driver]
+    watch = kind(request.getfixturevalue(name))
+    with closing(watch.conn):
+        watch.execute("CREATE TABLE t (id integer, name varchar(20))")
+        for row in rows_in_any_order():
+            watch.execute("INSERT INTO t VALUES (%s, %s)", row)
+        yield watch
+        until(lambda: not watch.sessions(), "the end of all sessions")
 
 
 @pytest.fixture
-def network(postgresql):
-    with Proxy(postgresql.host, postgresql.port) as proxy:
+def network(watch):
+    with Proxy(watch.server.host, watch.server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def url(network, scheme, watch):
-    """The URL of PostgreSQL over a network that can be broken."""
+def url(network, watch, driver):
+    """The URL of the server over a network that can be broken."""
     password = SECRET.replace("/", "%2F").replace(" ", "%20")
-    return f"{network.url(password=password, scheme=scheme)}?application_name={APPLICATION}"
-
-
-def end_sessions(watch):
-    for pid, *_ in sessions(watch):
-        watch.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    where = network.url(watch.user, password, watch.path, SCHEMES[driver])
+    return where + watch.query
 
 
 def breaking(at, how):
@@ -400,7 +461,7 @@ def breaking(at, how):
 
 @pytest.mark.parametrize("at", [1, 10, 15, COUNT])
 def test_a_backend_that_is_killed_is_replaced(url, watch, read, at, network):
-    factory = breaking(at, partial(end_sessions, watch))
+    factory = breaking(at, watch.end_sessions)
     assert read(url, row_factory=factory, key="id") == ROWS
     assert network.came >= (2 if at < 11 else 1)
 
@@ -408,17 +469,19 @@ def test_a_backend_that_is_killed_is_replaced(url, watch, read, at, network):
 @pytest.mark.parametrize("given", ["a connection and a key", "a connection", "a URL"])
 def test_a_backend_that_is_killed_is_an_error_where_it_cannot_be_replaced(url, watch, read, given):
     key = "id" if "key" in given else None
-    factory = breaking(1, partial(end_sessions, watch))
+    factory = breaking(1, watch.end_sessions)
     words = r"a DbParams or a URL .* and key= "
     with closing(connect_to(url)) as conn, pytest.raises(SourceError, match=words):
         read(url if "URL" in given else conn, 5, row_factory=factory, key=key)
 
 
 def test_a_connection_that_is_cut_after_any_byte_loses_and_doubles_nothing(url, network, read):
+    with closing(connect_to(url)):
+        login = dict(network.lines[-1].carried)
     assert read(url, key="id") == ROWS
-    carried = network.lines[0].carried
+    carried = network.lines[-1].carried
     for direction in (UP, DOWN):
-        for after in range(carried[direction] // 3, carried[direction], 211):
+        for after in range(login[direction] + 1, carried[direction], 97):
             network.cuts.append(Cut(direction, after))
             assert read(url, key="id") == ROWS
     assert not network.cuts
@@ -478,12 +541,14 @@ def slow(watch, times):
     return f"SELECT slow(id, {times}) AS slow, id, name FROM t ORDER BY id LIMIT 100"
 
 
+@on_postgresql
 def test_a_statement_that_takes_too_long_is_tried_again(url, watch):
     url = with_options(url, statement_timeout=200)
     rows = fetchall(slow(watch, 2), url, key="id", chunk_size=5)
     assert [row["id"] for row in rows] == [row["id"] for row in ROWS]
 
 
+@on_postgresql
 def test_a_statement_that_always_takes_too_long_is_an_error(url, watch, network):
     url = with_options(url, statement_timeout=100)
     with pytest.raises(SourceError, match=r"(?s)statement timeout.*too slow for its limits"):
@@ -491,13 +556,15 @@ def test_a_statement_that_always_takes_too_long_is_an_error(url, watch, network)
     assert network.came == 4
 
 
+@on_postgresql
 def test_a_session_that_idles_for_too_long_is_replaced(url, watch, network):
     url = with_options(url, idle_in_transaction_session_timeout=100)
-    idle = lambda: until(lambda: not sessions(watch), "the end of the session")
+    idle = lambda: until(lambda: not watch.sessions(), "the end of the session")
     assert fetchall(SELECT, url, row_factory=breaking(5, idle), key="id", chunk_size=5) == ROWS
     assert network.came == 2
 
 
+@on_postgresql
 @pytest.mark.parametrize("parameters", [(3,), {"least": 3}, (), {}])
 def test_parameters_are_told_again_to_postgresql(url, network, parameters):
     place = {(3,): "%s", (): "3"}.get(parameters) if isinstance(parameters, tuple) else None
@@ -524,6 +591,7 @@ COLLATIONS = {
 TEXTS = ["a", "A", "B", "b", "_", "é", "É", "e", "10", "9", "a_", "a\t"]
 
 
+@on_postgresql
 @pytest.mark.parametrize("collation", COLLATIONS)
 @pytest.mark.parametrize("columns", ["k", "k, n"])
 def test_texts_of_every_collation_are_read_on(url, watch, network, collation, columns):
@@ -533,7 +601,7 @@ def test_texts_of_every_collation_are_read_on(url, watch, network, collation, co
     watch.execute(f"CREATE TABLE u (k {kind}, n integer)")
     numbers = (1, 2) if "n" in columns else (1,)
     values = [(text, number) for text in TEXTS for number in numbers]
-    with watch.cursor() as cursor:
+    with watch.conn.cursor() as cursor:
         cursor.executemany("INSERT INTO u VALUES (%s, %s)", values)
     key = columns.split(", ")
     for at in range(1, len(values) + 1):
@@ -544,13 +612,11 @@ def test_texts_of_every_collation_are_read_on(url, watch, network, collation, co
 
 def extras(watch, collation):
     if collation == "citext":
-        if not watch.execute(
-            "SELECT FROM pg_available_extensions WHERE name = 'citext'"
-        ).fetchall():
+        if not watch.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
             pytest.skip("no citext here: apt-get install postgresql-contrib")
         watch.execute("CREATE EXTENSION citext")
     elif collation != "C":
-        if not watch.execute("SELECT FROM pg_collation WHERE collname = 'und-x-icu'").fetchall():
+        if not watch.execute("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'"):
             pytest.skip("PostgreSQL was built without ICU")
         watch.execute("DROP COLLATION IF EXISTS loose")
         watch.execute(
@@ -559,6 +625,7 @@ def extras(watch, collation):
         )
 
 
+@on_postgresql
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -602,6 +669,7 @@ def test_keys_of_every_type_are_read_on(url, watch, network, kind, values, more)
 # What is left: nothing.
 
 
+@on_postgresql
 def test_rows_that_are_left_leave_no_session(url, watch):
     for key in (None, "id"):
         rows = iter_rows("SELECT n AS id, pg_sleep(n / 10 * 60) FROM generate_series(1, 99) n", url)
@@ -609,22 +677,24 @@ def test_rows_that_are_left_leave_no_session(url, watch):
             rows.close()
         rows = iter_rows(SELECT, url, key=key, chunk_size=5)
         next(rows)
-        assert sessions(watch)
+        assert watch.sessions()
         rows.close()
-        until(lambda: not sessions(watch), "the end of the session")
+        until(lambda: not watch.sessions(), "the end of the session")
         assert fetchone(SELECT, url) in ROWS
-        until(lambda: not sessions(watch), "the end of the session")
+        until(lambda: not watch.sessions(), "the end of the session")
 
 
+@on_postgresql
 def test_a_statement_that_runs_ahead_is_not_waited_for(url, watch):
     query = "SELECT n, pg_sleep(n / 6 * 600) FROM generate_series(1, 10) AS n"
     rows = iter_rows(query, url, chunk_size=5)
     assert next(rows)["n"] == 1
     with soon():
         rows.close()
-        until(lambda: not sessions(watch), "the end of the session")
+        until(lambda: not watch.sessions(), "the end of the session")
 
 
+@on_postgresql
 def test_a_deadline_ends_the_wait_for_a_network_that_is_silent(url, network, watch):
     def silent():
         network.reset()
@@ -643,18 +713,19 @@ def test_a_deadline_ends_the_wait_for_a_network_that_is_silent(url, network, wat
     network.resume()
 
 
+@on_postgresql
 def test_a_transaction_of_the_users_is_not_left_idle(url, watch, network):
     with closing(connect_to(url)) as conn:
         for key in (None, "id"):
             rows = iter_rows(SELECT, conn, key=key, chunk_size=5)
             next(rows)
             rows.close()
-            assert [state for _, state, _ in sessions(watch)] == ["idle"]
+            assert [state for _, state in watch.sessions()] == ["idle"]
             with pytest.raises(SourceError):
                 fetchall("SELECT id, 1 / (id - 5) AS x FROM t", conn, key=key)
-            assert [state for _, state, _ in sessions(watch)] == ["idle"]
+            assert [state for _, state in watch.sessions()] == ["idle"]
             assert len(fetchall(SELECT, conn, key=key)) == COUNT
-            assert [state for _, state, _ in sessions(watch)] == ["idle"]
+            assert [state for _, state in watch.sessions()] == ["idle"]
 
 
 # The password.
