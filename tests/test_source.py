@@ -345,6 +345,7 @@ APPLICATION = "rowferry_source"
 USER = "reader"
 
 on_postgresql = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"], indirect=True)
+on_mariadb = pytest.mark.parametrize("driver", ["pymysql", "MySQLdb"], indirect=True)
 
 
 class OnPostgreSQL:
@@ -664,6 +665,43 @@ def test_keys_of_every_type_are_read_on(url, watch, network, kind, values, more)
         rows = fetchall(query, url, row_factory=factory, key=("k", "n"), chunk_size=1)
         assert [row["n"] for row in rows] == [1, 2] * len(values)
     assert fetchall(f"{query} ORDER BY 1, 2", url) == rows
+
+
+@on_mariadb
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("varchar(9)", ["'a'", "'A'", "'á'", "'b'", "'_'", "'a '", "'É'", "'e'"]),
+        ("char(9) COLLATE utf8mb4_unicode_ci", ["'a'", "'A'", "'á'", "'b'", "'_'"]),
+        ("text COLLATE utf8mb4_nopad_bin", ["'a'", "'A'", "'a '"]),
+        ("varchar(9) CHARACTER SET latin1", ["'a'", "'A'", "'á'"]),
+        ("float", ["0.1", "0.3", "0.7", "1e-30", "16777217", "-0.1"]),
+        ("inet6", ["'::ffff:10.0.0.1'", "'::1'", "'::ff'"]),
+        ("double", ["0.1", "1e300", "-5e-300"]),
+        ("decimal(40,20)", ["0.1", "12345678901234567.89", "0.10000000000000000001"]),
+        ("bigint unsigned", ["9007199254740993", "18446744073709551615"]),
+        ("datetime(6)", ["'2020-01-02 03:04:05.000001'", "'2020-01-02 03:04:05.000002'"]),
+        ("date", ["'2020-01-02'", "'9999-12-31'"]),
+        ("time(6)", ["'00:00'", "'-838:00:00'", "'23:59:59.999999'"]),
+        ("varbinary(4)", ["x'00'", "x'ff'", "''"]),
+        ("enum('sad', 'glad', 'angry')", ["'sad'", "'glad'", "'angry'"]),
+        ("bit(4)", ["b'1'", "b'10'"]),
+        (
+            "uuid",
+            ["'00000000-0000-0000-0000-000000000001'", "'f0000000-e7f3-11f1-b00d-02fc00000001'"],
+        ),
+    ],
+)
+def test_keys_of_every_type_of_mariadb_are_read_on(url, watch, network, kind, values):
+    watch.execute(f"CREATE TABLE u (k {kind}, n integer)")
+    for value in values:
+        watch.execute(f"INSERT INTO u VALUES ({value}, 1)")
+    watch.execute("INSERT INTO u SELECT k, 2 FROM u")
+    query = "SELECT k, n FROM u"
+    for at in range(1, 2 * len(values)):
+        factory = breaking(at, network.reset)
+        rows = fetchall(query, url, row_factory=factory, key=("k", "n"), chunk_size=1)
+        assert [row["n"] for row in rows] == [1, 2] * len(values)
 
 
 # What is left: nothing.
