@@ -10,15 +10,25 @@ import argparse
 import json
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import goals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HEAD = (
     *("", "rows", "rows/s: min", "median", "max", "of the best peer", "of the limit"),
     *("client CPU, µs a row", "peak RSS, MiB"),
 )
 NOTHING = "-"
+COUNTED = (
+    ("refused", "{:,} requests refused"),
+    ("faults", "{:,} requests met a fault"),
+    ("distinct", "{:,} records arrived"),
+    ("in_outage", "{:,} requests in the last 9 s of the outage"),
+    ("back_after", "90 % of the pace {} s after it"),
+)
 
 Run = dict[str, Any]
 
@@ -76,6 +86,7 @@ def _scenario(scenario: dict[str, Any]) -> str:
     parts = [f"### {scenario['name']}: {scenario['shows']}"]
     if good:
         parts.append(_table([HEAD, *_rows(good)]))
+    parts += [line for line in _counted(good) if line]
     parts += [f"Skipped: {reason}." for reason in scenario["skipped"]]
     parts += [f"Failed: {line}." for line in _failures(scenario)]
     if scenario["ideal"]:
@@ -85,6 +96,17 @@ def _scenario(scenario: dict[str, Any]) -> str:
     if scenario["name"].startswith("memory") and good:
         parts.append(_growth(good))
     return "\n\n".join(parts)
+
+
+def _counted(runs: list[Run]) -> Iterator[str]:
+    """Tell what the API counted besides the rows, of the first run of each peer."""
+    for run in runs:
+        if run["round"] == 1:
+            counted = run["counted"]
+            told = [
+                words.format(counted[name]) for name, words in COUNTED if counted.get(name, 0) > 0
+            ]
+            yield f"{run['peer']}: {', '.join(told)}." if told else ""
 
 
 def _failures(scenario: dict[str, Any]) -> list[str]:

@@ -144,6 +144,8 @@ def transfer(peer: Peer, scenario: Scenario, dsn: str, url: str) -> Run:
         "seconds": peer.seconds,
         "batch": scenario.batch,
         "in-flight": peer.in_flight,
+        "concurrency": peer.concurrency,
+        "key": peer.key,
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(

@@ -29,6 +29,8 @@ class Peer:
         seconds: instead of `rows`, for what has no end of its own.
         in_flight: requests at a time.
         needs: module or program without which the peer is skipped.
+        concurrency: "adaptive", or empty for as many as `in_flight`.
+        key: column of the idempotency keys, or empty for none.
         surplus: how many more records than it counts the API may get; None when it sends none.
     """
 
@@ -39,6 +41,8 @@ class Peer:
     seconds: int = 0
     in_flight: int = 64
     needs: str
+    concurrency: str = ""
+    key: str = ""
     surplus: int | None = 0
 
     def missing(self) -> str | None:
@@ -104,10 +108,28 @@ copy_out = partial(
     Peer, name="limit: COPY", script="copy_out.py", kind="limit", needs="psycopg", surplus=None
 )
 
+adaptive = partial(rowferry, name="rowferry, adaptive", concurrency="adaptive")
+everything = partial(adaptive, name="rowferry, adaptive, with idempotency keys", key="id")
+streaming_bulk = partial(
+    Peer,
+    name="elasticsearch-py streaming_bulk",
+    script="streaming_bulk.py",
+    in_flight=1,
+    needs="elasticsearch",
+)
+
+
+def fixed(number: int, *, rows: int, surplus: int = 0) -> Peer:
+    """Give rowferry with a fixed number of requests in flight."""
+    name = f"rowferry, fixed {number}"
+    return rowferry(name=name, in_flight=number, rows=rows, surplus=surplus)
+
+
 steady = partial(servers.own_api, delay=0.020)
 numbered = partial(servers.nginx, path="/numbered")
 jittery = partial(servers.own_api, delay=0.010, slow_share=0.005)
 
+FROM_ORACLE = "rowferry from Oracle's protocol stand-in, 64 in flight"
 TENTH, ALL = "rowferry, a tenth of the rows", "rowferry, all rows"
 
 SCENARIOS = (
@@ -118,6 +140,9 @@ SCENARIOS = (
         ideal=64 / 0.020,
         peers=(
             rowferry(rows=100_000),
+            rowferry(
+                name=FROM_ORACLE, script="ours_from_oracle.py", needs="oracledb", rows=100_000
+            ),
             handwritten(rows=100_000),
             recipe(rows=30_000),
             recipe_64(rows=30_000),
@@ -195,5 +220,72 @@ SCENARIOS = (
         api=servers.own_api,
         batch=500,
         peers=(rowferry(name=TENTH, rows=100_000), rowferry(name=ALL, rows=1_000_000)),
+    ),
+    Scenario(
+        name="adaptive steady",
+        shows="20 ms a request: adaptive against fixed numbers",
+        api=steady,
+        ideal=64 / 0.020,
+        peers=(adaptive(rows=100_000), fixed(64, rows=100_000), fixed(32, rows=50_000)),
+    ),
+    Scenario(
+        name="adaptive jittery",
+        shows="10 ms a request, and 1 s for 0.5 % of them",
+        api=jittery,
+        ideal=64 / (0.995 * 0.010 + 0.005 * 1.0),
+        peers=(adaptive(rows=100_000), fixed(64, rows=100_000), fixed(32, rows=50_000)),
+    ),
+    Scenario(
+        name="adaptive slowing",
+        shows="20 ms a request, 40 ms for those that come past 32 in flight",
+        api=partial(steady, slow_past=32),
+        peers=(adaptive(rows=60_000), fixed(32, rows=60_000), fixed(64, rows=60_000)),
+    ),
+    Scenario(
+        name="adaptive refusing",
+        shows="20 ms a request, and 429 past 500 a second",
+        api=partial(steady, rate=500),
+        peers=(
+            adaptive(rows=15_000),
+            fixed(9, rows=15_000),
+            fixed(10, rows=15_000),
+            fixed(64, rows=15_000),
+        ),
+    ),
+    *(
+        Scenario(
+            name=f"outage {kind}",
+            shows=f"20 ms a request, and nothing but {what} for 10 s after the first 3 s",
+            api=partial(steady, outage=10, outage_kind=kind),
+            peers=(
+                adaptive(rows=50_000, surplus=64),
+                fixed(64, rows=50_000, surplus=64),
+            ),
+        )
+        for kind, what in (("503", "503"), ("closed", "connections that are reset"))
+    ),
+    Scenario(
+        name="everything S2",
+        shows="S2 with all that is on by default where there is a key",
+        api=servers.nginx,
+        peers=(
+            rowferry(rows=300_000),
+            adaptive(rows=300_000),
+            everything(rows=300_000),
+            handwritten(rows=100_000),
+        ),
+    ),
+    Scenario(
+        name="bulk S3",
+        shows="500 records a POST: our NDJSON, answered {}, against `_bulk`, answered item by item",
+        api=servers.own_api,
+        batch=500,
+        peers=(rowferry(rows=1_000_000), streaming_bulk(rows=200_000)),
+    ),
+    Scenario(
+        name="faults",
+        shows="1 % of the requests meet a fault: every kind that a record survives",
+        api=partial(servers.own_api, faults=0.01),
+        peers=(everything(rows=1_000_000, surplus=100_000),),
     ),
 )

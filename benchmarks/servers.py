@@ -79,8 +79,8 @@ class CountingApi(Protocol):
 class OwnApi:
     """The face of `api.py`."""
 
-    def __init__(self, root: str) -> None:
-        self.url = f"{root}/items"
+    def __init__(self, root: str, path: str) -> None:
+        self.url = f"{root}{path}"
         self._root = root
 
     def reset(self) -> None:
@@ -163,13 +163,14 @@ def nginx(*, path: str = "/items") -> Iterator[NginxApi]:
 
 
 @contextmanager
-def own_api(*, delay: float = 0.0, slow_share: float = 0.0) -> Iterator[OwnApi]:
-    """Start `api.py`: *delay* seconds a request, 1 s for *slow_share* of them."""
+def own_api(*, path: str = "/items", **options: float | str) -> Iterator[OwnApi]:
+    """Start `api.py` with its *options*, underscores for hyphens; rows go to *path*."""
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     with _folder() as folder:
         port = _free_port()
-        options = ["--port", str(port), "--delay", str(delay), "--slow-share", str(slow_share)]
-        with _kept([sys.executable, str(HERE / "api.py"), *options], folder):
-            api = OwnApi(f"http://127.0.0.1:{port}")
+        command = [sys.executable, str(HERE / "api.py"), f"--port={port}", *words]
+        with _kept(command, folder):
+            api = OwnApi(f"http://127.0.0.1:{port}", path)
             _wait_for(api.reset, folder)
             yield api
 

@@ -18,6 +18,15 @@ def split(bodies, cuts):
     return [bodies[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
 
 
+def texts(batch):
+    """Give the texts of its records, where the batcher joins with `list`."""
+    return list(batch.parts or batch.body)
+
+
+def body(batch, join):
+    return join(batch.parts) if batch.parts else batch.body
+
+
 def batched(batcher, chunks, *, with_origins=True):
     batches, number = [], 0
     for chunk in chunks:
@@ -37,8 +46,8 @@ def batched(batcher, chunks, *, with_origins=True):
 def test_batches_in_a_row_are_the_records_in_order(bodies, cuts, size, max_bytes, with_origins):
     batcher = Batcher(list, size=size, max_bytes=max_bytes)
     batches = batched(batcher, split(bodies, cuts), with_origins=with_origins)
-    assert [body for batch in batches for body in batch.body] == bodies
-    assert [batch.count for batch in batches] == [len(batch.body) for batch in batches]
+    assert [text for batch in batches for text in texts(batch)] == bodies
+    assert [batch.count for batch in batches] == [len(texts(batch)) for batch in batches]
     origins = [origin.key for batch in batches for origin in batch.origins]
     assert origins == ([(n,) for n in range(len(bodies))] if with_origins else [])
     assert batcher._bodies == []
@@ -49,9 +58,10 @@ def test_batches_in_a_row_are_the_records_in_order(bodies, cuts, size, max_bytes
 @given(some_bodies, st.lists(st.integers(0, 30), max_size=4), st.integers(2, 7))
 def test_a_batch_is_larger_than_its_bound_only_where_one_record_is(name, bodies, cuts, size):
     for max_bytes in (1, 20, 50, 200):
-        batcher = Batcher(FORMATS[name].join, size=size, max_bytes=max_bytes)
+        join = FORMATS[name].join
+        batcher = Batcher(join, size=size, max_bytes=max_bytes)
         for batch in batched(batcher, split(bodies, cuts)):
-            assert len(batch.body) <= max_bytes or batch.count == 1
+            assert len(body(batch, join)) <= max_bytes or batch.count == 1
 
 
 @given(some_bodies, st.lists(st.integers(0, 30), max_size=4), st.integers(2, 7))
@@ -66,7 +76,7 @@ def test_a_batch_is_sent_as_soon_as_it_is_full(bodies, cuts, size):
 def test_a_record_larger_than_a_batch_goes_alone():
     batcher = Batcher(list, size=10, max_bytes=10)
     batches = batched(batcher, [[b"a", b"b", b"x" * 50, b"c", b"d"]])
-    assert [batch.body for batch in batches] == [[b"a", b"b"], [b"x" * 50], [b"c", b"d"]]
+    assert [texts(batch) for batch in batches] == [[b"a", b"b"], [b"x" * 50], [b"c", b"d"]]
 
 
 def test_nothing_gathered_gives_no_batch():
@@ -74,6 +84,20 @@ def test_nothing_gathered_gives_no_batch():
     assert batcher.flush() == []
     assert batcher.add([], []) == []
     assert batcher.flush() == []
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if hasattr(FORMATS[name], "split")])
+@given(st.lists(st.binary(min_size=1, max_size=9), min_size=1))
+def test_a_body_that_is_taken_apart_is_what_it_was_made_of(name, texts):
+    body_format = FORMATS[name]
+    texts = [text.replace(b"\n", b" ") for text in texts]
+    batcher = Batcher(body_format.join, size=len(texts) + 1, max_bytes=10**9, splittable=True)
+    batcher.add(list(texts), [])
+    (batch,) = batcher.flush()
+    opened = batch.opened(body_format.split)
+    assert batch.body == body_format.join(opened.parts)
+    assert list(opened.parts) == texts
+    assert (opened.size, opened.count) == (batch.size, batch.count)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +138,7 @@ def test_chunks_settle_at_most_at_twice_their_bound(row_bytes):
 
 
 def test_an_array_is_no_larger_than_batch_bytes():
-    batcher = Batcher(FORMATS["json_array"].join, size=10, max_bytes=4)
+    join = FORMATS["json_array"].join
+    batcher = Batcher(join, size=10, max_bytes=4)
     batches = batcher.add([b"1", b"2", b"3"], []) + batcher.flush()
-    assert all(len(batch.body) <= 4 for batch in batches)
+    assert all(0 < len(body(batch, join)) <= 4 for batch in batches)

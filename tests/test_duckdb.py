@@ -227,6 +227,7 @@ def test_a_million_rows_take_the_memory_of_a_few():
         query = "SELECT i, 'text ' || i AS t, DATE '2020-01-01' AS d FROM range(?) r(i)"
         with duckdb.connect() as conn:
             conn.execute("SET threads = 2")
+            conn.execute("SET enable_progress_bar = false")
             for _ in rowferry.iter_rows(query, conn, [20_000]):
                 pass
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

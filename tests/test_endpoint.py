@@ -332,7 +332,7 @@ def test_a_file_name_that_is_none_is_refused():
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("batch_size", [0, -1, 1.5, "1", True]),
+        ("batch_size", [0, -1, 1.5, "1", True, 100_001]),
         ("batch_bytes", [0, -1, 1.5, None]),
         ("batch_linger", [-1, "1", None, float("nan")]),
         ("request_timeout", [0, -1, None, "30", float("inf")]),
@@ -340,6 +340,10 @@ def test_a_file_name_that_is_none_is_refused():
         ("retry", [5, None]),
         ("limits", [5, None]),
         ("success_status", [(), 200, None, "200", (100,), (301,), (200, 600), ("200",), [None]]),
+        ("retry_on_status", [500, "500", (200,), (302,), (600,), ("500",), [None], [True]]),
+        ("item_results", [5, "items"]),
+        ("on_ambiguous", ["never", None, True]),
+        ("idempotency_header", [5, b"X"]),
     ],
 )
 def test_an_option_that_cannot_work_is_refused_by_name(option, values):
@@ -349,6 +353,34 @@ def test_an_option_that_cannot_work_is_refused_by_name(option, values):
 
 def test_success_may_be_any_status_but_a_redirect():
     assert Api("http://h/", success_status={200, 404}).success_status == {200, 404}
+
+
+def test_what_may_be_retried_may_be_nothing():
+    assert Api("http://h/", retry_on_status=()).rules.retry_on_status == frozenset()
+
+
+def test_a_status_cannot_be_both_a_success_and_sent_again():
+    assert refusal(retry_on_status={404, 500}, success_status={200, 404}) == (
+        "404 is both in success_status and in retry_on_status"
+    )
+
+
+@pytest.mark.parametrize("header", ["", "a b", "a\r\nb", "Content-Length", "Host"])
+def test_an_idempotency_header_that_cannot_be_sent_is_refused(header):
+    assert refusal(idempotency_header=header).startswith("headers: ")
+
+
+def test_a_header_of_ones_own_cannot_be_that_of_the_idempotency_keys():
+    assert "headers: Idempotency-Key is the idempotency_header" in refusal(
+        headers={"idempotency-key": "mine"}
+    )
+    assert Api("http://h/", headers={"Idempotency-Key": "mine"}, idempotency_header=None)
+
+
+def test_items_may_be_told_by_a_207_and_long_answers():
+    api = Api("http://h/", item_results=lambda answer: [])
+    assert 207 in api.rules.success_status
+    assert api.max_answer > Api("http://h/").max_answer
 
 
 def test_an_unknown_body_format_names_those_there_are():

@@ -10,11 +10,12 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort batching budget checks column_types keyset ledger limits logs retry row_factories
-    sql transforms values verdict""",
+    """abort adaptive batching budget checks column_types gate idempotency keyset ledger limits logs
+    ordering quota refusals retry row_factories splitting sql transforms values verdict""",
     """databases formats http api""",
-    """db_params connections transactions ordering reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer delivery pipeline""",
+    """db_params connections transactions ordered reader extract catalogue creation flow writing
+    insert whole_table copying sources handoff dialer lanes settling waiting outcomes delivery
+    pipeline""",
     """transfer running options observe testing __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

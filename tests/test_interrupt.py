@@ -29,7 +29,7 @@ PROGRAM = textwrap.dedent(
         for number in range(100_000):
             yield {"id": number}
 
-    etl.post_rows(rows(), sys.argv[1])
+    etl.post_rows(rows(), etl.Api(sys.argv[1], limits=etl.Limits(concurrency=64)))
     """
 )
 

@@ -1,9 +1,11 @@
 """How fast, on a clock that the tests turn; and the bounds of limits and budgets."""
 
+import heapq
 import itertools
+import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowferry import Budget, Limits
@@ -70,6 +72,18 @@ def test_no_window_holds_more_than_its_share_and_a_burst(rate, burst, steps):
             assert last - first + 1 <= share
 
 
+@given(st.sampled_from([1, 50]), st.integers(0, 10**6), st.floats(0.001, 0.1), st.floats(0, 0.005))
+@settings(max_examples=20, deadline=None)
+def test_64_workers_send_500_a_second_whatever_they_take_and_however_late(burst, seed, rtt, late):
+    bucket, dice, sent = TokenBucket(500, burst), random.Random(seed), 0
+    free = [0.0] * 64  # when each worker asks for its next permit
+    while (now := free[0]) < 10:
+        at = now + bucket.reserve(now)
+        sent += at < 10
+        heapq.heapreplace(free, at + dice.random() * (late + rtt))
+    assert 0.98 * 5000 <= sent <= 1.02 * 5000
+
+
 # bounds
 
 
@@ -89,13 +103,31 @@ def test_a_rate_that_is_none_is_refused_by_name(value):
 def test_concurrency_never_exceeds_the_hard_cap():
     assert Limits().workers == 64
     assert Limits(concurrency=8).workers == 8
-    assert Limits(concurrency=100, max_in_flight=10).workers == 10
+    with pytest.raises(ConfigError, match="concurrency must be at most max_in_flight=10, not 100"):
+        Limits(concurrency=100, max_in_flight=10)
+
+
+def test_concurrency_is_a_number_or_adaptive():
+    assert Limits(concurrency="adaptive") == Limits()
+    with pytest.raises(ConfigError, match="concurrency must be 'adaptive' or a whole number"):
+        Limits(concurrency="fast")
+
+
+def test_more_connections_than_a_process_has_files_are_refused():
+    with pytest.raises(ConfigError, match="max_in_flight must be 1 to 10,000, not 1,000,000"):
+        Limits(max_in_flight=1_000_000)
+
+
+def test_a_burst_needs_a_rate():
+    with pytest.raises(ConfigError, match="burst=10 needs requests_per_second"):
+        Limits(burst=10)
 
 
 @pytest.mark.parametrize(
     ("option", "values"),
     [
         ("max_dead", [-1, 1.5, "1", True]),
+        ("max_dead_from_start", [0, -1, 1.5, "1", True]),
         ("deadline", [0, -1, "1", float("inf"), True]),
         ("grace", [-1, None, "1", float("nan")]),
     ],

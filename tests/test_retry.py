@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from rowferry import Retry
 from rowferry.batches import Attempts, Fate
 from rowferry.exceptions import ConfigError
+from rowferry.retry import RetryBudget, Step
 
 
 def test_the_wait_is_luck_times_a_ceiling_that_doubles_up_to_the_highest():
@@ -65,3 +66,89 @@ def test_doubt_lasts_until_the_batch_is_sent_again(fates, doubtful, ambiguous):
     assert (attempts.tries, attempts.ambiguous) == (len(fates), ambiguous)
     assert attempts.doubtful is doubtful
     assert attempts.broken is (fates[-1] is Fate.AMBIGUOUS)
+
+
+def test_what_asks_whether_an_outage_is_over_counts_against_nobody():
+    attempts = Attempts(since=5.0, delivered_before=7).after(
+        Fate.AMBIGUOUS, broken=False, probe=True
+    )
+    assert (attempts.tries, attempts.ambiguous, attempts.doubtful) == (1, 0, True)
+
+
+def test_a_409_leaves_the_doubt_and_is_counted():
+    attempts = Attempts(since=5.0, delivered_before=7).after(Fate.AMBIGUOUS, broken=False)
+    after = attempts.after(Fate.CONFLICT, broken=False)
+    assert (after.ambiguous, after.doubtful, after.conflicts) == (1, True, 1)
+
+
+# what is to be done with a batch that failed once more
+
+
+@pytest.mark.parametrize(
+    ("ambiguous", "age", "delivered", "outage", "step"),
+    [
+        (0, 0, 7, None, Step.AGAIN),
+        (2, 99, 7, None, Step.AGAIN),
+        (2, 99, 8, None, Step.AGAIN),
+        (3, 1, 8, None, Step.POISON),  # others got through
+        (3, 1, 7, None, Step.WAIT),  # nothing did
+        (3, 1, 8, 0.5, Step.WAIT),  # others did before the outage
+        (0, 101, 8, None, Step.POISON),
+        (0, 101, 7, None, Step.STOP),
+        (3, 101, 7, None, Step.STOP),
+        (0, 1, 8, 101, Step.STOP),  # an outage of that length
+        (0, 1, 8, 99, Step.AGAIN),
+    ],
+)
+def test_poison_is_told_from_outage_by_the_neighbours(ambiguous, age, delivered, outage, step):
+    now = 1000.0
+    attempts = Attempts(since=now - age, delivered_before=7, ambiguous=ambiguous)
+    retry = Retry(max_retries=2, max_retry_age=100)
+    since = None if outage is None else now - outage
+    assert retry.next_step(attempts, now, delivered=delivered, outage=since) is step
+
+
+def test_no_retries_are_no_waiting_either():
+    attempts = Attempts(since=0.0, delivered_before=7, ambiguous=1)
+    retry = Retry(max_retries=0)
+    for outage in (None, 0.0):
+        assert retry.next_step(attempts, 1.0, delivered=7, outage=outage) is Step.STOP
+
+
+# the budget of a run
+
+
+def retries(budget, now, delivered):
+    """Take as many as there are; give how many."""
+    taken = 0
+    while not budget.wait(now, delivered):
+        budget.take()
+        taken += 1
+    return taken
+
+
+def test_a_hundred_may_be_sent_again_and_then_ten_a_second():
+    budget = RetryBudget(0.0)
+    assert retries(budget, 0.0, 0) == 100
+    assert budget.wait(0.0, 0) == pytest.approx(0.1)
+    assert retries(budget, 2.0, 0) == 20
+
+
+def test_four_records_delivered_are_one_more():
+    budget = RetryBudget(0.0)
+    retries(budget, 0.0, 0)
+    assert retries(budget, 0.0, 400) == 100
+    assert retries(budget, 0.0, 400) == 0
+
+
+def test_what_is_saved_has_a_bound():
+    assert retries(RetryBudget(0.0), 1e6, 10**9) == RetryBudget.MOST
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 1000)), max_size=30))
+def test_no_more_are_sent_again_than_were_earned(steps):
+    budget, now, delivered, taken = RetryBudget(0.0), 0.0, 0, 0
+    for seconds, records in steps:
+        now, delivered = now + seconds, delivered + records
+        taken += retries(budget, now, delivered)
+        assert taken <= 100 + 10 * now + delivered / 4 + 1e-6

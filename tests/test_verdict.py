@@ -1,17 +1,23 @@
 """What an answer means: the table of delivery.md, section 3, status by status."""
 
 import email.utils
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowferry.batches import Response
-from rowferry.verdict import Fate, judge, retry_after
+from rowferry.batches import Attempts, Response
+from rowferry.verdict import Fate, Rules, retry_after
 
 SUCCESS = (200, 201, 202, 204)
 REFUSED = {408, 421, 425, 429}
 NOW = 1_445_412_470.0  # Wed, 21 Oct 2015 07:27:50 GMT
+
+
+def judge(response, success_status, now, **rules):
+    return Rules(success_status, **rules).judge(response, now)
 
 
 def expected(status):
@@ -150,3 +156,130 @@ def test_a_redirect_without_location_stops_too():
 def test_a_redirect_never_shows_a_query(text):
     location = ("/path?" + text).encode("latin-1")
     assert "?" not in judge(Response(301, ((b"location", location),)), SUCCESS, NOW).reason
+
+
+# what is asked of the user
+
+
+def fate(status, *, count=1, attempts=None, headers=(), **rules):
+    rules = Rules(frozenset(rules.pop("success", SUCCESS)), **rules)
+    return rules.judge(Response(status, headers), NOW, count=count, attempts=attempts).fate
+
+
+def test_a_set_replaces_which_statuses_are_sent_again():
+    retried = frozenset({429, 503, 418, 401})
+    again = {status: fate(status, retry_on_status=retried) for status in range(400, 600)}
+    assert again.pop(429) is Fate.REFUSED
+    assert {again.pop(status) for status in (503, 418, 401)} == {Fate.AMBIGUOUS}
+    assert again.pop(407) is Fate.STOP
+    assert set(again.values()) == {Fate.REJECTED}
+
+
+def test_a_503_that_says_when_is_refused_in_a_set_too():
+    says_when = ((b"retry-after", b"1"),)
+    assert fate(503, headers=says_when, retry_on_status=frozenset({503})) is Fate.REFUSED
+    assert fate(503, headers=says_when, retry_on_status=frozenset()) is Fate.REJECTED
+
+
+def test_an_empty_set_sends_nothing_again():
+    fates = {fate(status, retry_on_status=frozenset()) for status in range(400, 600)}
+    assert fates == {Fate.REJECTED, Fate.AUTH, Fate.STOP}
+
+
+# what depends on what was sent
+
+
+DOUBTFUL = Attempts(since=0.0, delivered_before=0, ambiguous=1, ever_doubtful=True)
+REFUSED_BEFORE = Attempts(since=0.0, delivered_before=0, tries=1)
+
+
+def test_a_409_to_what_may_be_there_is_asked_once_more():
+    assert fate(409) is Fate.REJECTED
+    assert fate(409, attempts=REFUSED_BEFORE) is Fate.REJECTED
+    assert fate(409, attempts=DOUBTFUL) is Fate.CONFLICT
+    once_more = DOUBTFUL.after(Fate.CONFLICT, broken=False)
+    assert fate(409, attempts=once_more) is Fate.REJECTED
+
+
+def test_a_404_to_what_may_have_been_deleted_is_delivered():
+    assert fate(404, method="DELETE") is Fate.REJECTED
+    assert fate(404, method="DELETE", attempts=REFUSED_BEFORE) is Fate.REJECTED
+    assert fate(404, method="DELETE", attempts=DOUBTFUL) is Fate.DELIVERED
+    assert fate(404, method="PUT", attempts=DOUBTFUL) is Fate.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "of_many"),
+    [
+        (413, Fate.TOO_LARGE),
+        (400, Fate.UNCLEAR),
+        (422, Fate.UNCLEAR),
+        (403, Fate.REJECTED),
+        (404, Fate.REJECTED),
+        (429, Fate.REFUSED),
+        (500, Fate.AMBIGUOUS),
+    ],
+)
+def test_a_batch_is_divided_where_that_may_help(status, of_many):
+    assert fate(status, count=2) is of_many
+    if of_many in {Fate.TOO_LARGE, Fate.UNCLEAR}:
+        assert fate(status) is Fate.REJECTED
+
+
+def test_of_several_retry_afters_the_longest_counts():
+    headers = [(b"retry-after", value) for value in (b"3", b"soon", b"7", b"-9")]
+    verdict = judge(Response(429, tuple(headers)), SUCCESS, NOW)
+    assert verdict.retry_after == 7.0
+
+
+# the documents
+
+
+DOCS = Path(__file__).parent.parent / "docs" / "retries-and-limits.md"
+CLASSES = {
+    "delivered": {Fate.DELIVERED},
+    "refused": {Fate.REFUSED},
+    "ambiguous": {Fate.AMBIGUOUS},
+    "unclear": {Fate.UNCLEAR},
+    "too large": {Fate.TOO_LARGE},
+    "conflict": {Fate.CONFLICT},
+    "rejected": {Fate.REJECTED},
+    "the credentials are not accepted": {Fate.AUTH},
+    "every record would meet the same": {Fate.STOP},
+}
+
+
+def documented():
+    """Give each line of the table of answers that speaks of statuses."""
+    table = DOCS.read_text().partition("| answer | means |")[2].partition("\n\n")[0]
+    for line in table.splitlines()[2:]:
+        answer, means, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        numbers = re.findall(r"\b(\dxx|\d{3})\b", answer.partition(" but ")[0])
+        if numbers:
+            yield pytest.param(answer, means.partition(":")[0], numbers, id=answer[:30])
+
+
+@pytest.mark.parametrize(("answer", "means", "numbers"), list(documented()))
+def test_the_documents_say_what_an_answer_means(answer, means, numbers):
+    options = {"count": 2} if "batch" in answer else {}
+    if "ambiguous try" in answer:
+        options["attempts"] = DOUBTFUL
+    if "DELETE" in answer:
+        options["method"] = "DELETE"
+    for number in numbers:
+        if number in {"2xx", "4xx", "5xx"}:
+            continue  # "other": what the lines with numbers leave over
+        status = 302 if number == "3xx" else int(number)
+        with_when = "with `Retry-After`" in answer and number == "503"
+        headers = ((b"retry-after", b"1"),) if with_when else ()
+        assert {fate(status, headers=headers, **options)} == CLASSES[means]
+
+
+def test_the_documents_leave_no_status_out():
+    named = {number for case in documented() for number in case.values[2]}
+    for status in range(200, 600):
+        other = {"2": "2xx", "3": "3xx", "4": "4xx", "5": "5xx"}[str(status)[0]]
+        assert str(status) in named or other in named
+        if str(status) not in named:
+            expected = {"2xx": Fate.STOP, "3xx": Fate.STOP, "4xx": Fate.REJECTED}
+            assert fate(status) is expected.get(other, Fate.AMBIGUOUS)

@@ -29,7 +29,9 @@ class Job:
         rows: how many of the table's; 0 where `seconds` says how much to do.
         seconds: how long to go on, for what has no end of its own.
         batch: rows a request; 1 is a JSON object, more are NDJSON.
-        in_flight: requests at a time.
+        in_flight: requests at a time, at most.
+        concurrency: "adaptive", where a peer can; empty means as many as may be in flight.
+        key: column for idempotency keys, where a peer can; empty means none.
     """
 
     dsn: str
@@ -38,6 +40,8 @@ class Job:
     seconds: int
     batch: int
     in_flight: int
+    concurrency: str = ""
+    key: str = ""
 
     @property
     def query(self) -> str:
@@ -59,6 +63,8 @@ def job() -> Job:
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--concurrency", default="")
+    parser.add_argument("--key", default="")
     return Job(**vars(parser.parse_args()))
 
 

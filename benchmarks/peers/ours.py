@@ -11,14 +11,17 @@ import rowferry as etl
 def transfer(job: Job) -> int:
     """Copy the rows; give how many were delivered."""
     with psycopg.connect(job.dsn) as conn:
-        return etl.copy_to_api(job.query, conn, api(job)).delivered
+        return etl.copy_to_api(job.query, conn, api(job), key=job.key or None).delivered
 
 
 def api(job: Job) -> etl.Api:
     """Describe the API."""
-    limits = etl.Limits(max_in_flight=job.in_flight, concurrency=job.in_flight)
-    if job.batch == 1:
-        return etl.Api(job.url, limits=limits)
+    adaptive = job.concurrency == "adaptive"
+    limits = etl.Limits(
+        max_in_flight=job.in_flight, concurrency="adaptive" if adaptive else job.in_flight
+    )
+    if job.batch == 1:  # the timeout is for the faults that hang
+        return etl.Api(job.url, limits=limits, request_timeout=5.0)
     return etl.Api(job.url, body_format="ndjson", batch_size=job.batch, limits=limits)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
+from rowferry.batches import MAX_BODY
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
 from rowferry.formats import format_named
@@ -21,15 +22,21 @@ from rowferry.http.endpoint import (
 )
 from rowferry.limits import Limits
 from rowferry.retry import Retry
+from rowferry.verdict import Rules
 from rowferry.version import __version__
 
 if TYPE_CHECKING:
     import ssl
 
     from rowferry.formats.contract import Format
+    from rowferry.splitting import ItemResults
 
 _MIB = 1024 * 1024
-_STATUSES = (*range(200, 300), *range(400, 600))
+_SUCCESSES = (*range(200, 300), *range(400, 600))
+_ERRORS = range(400, 600)
+_MULTI_STATUS = 207
+_LARGEST_BATCH = 100_000
+_LARGEST_ANSWER = 16 * _MIB
 _MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
 _SHORTEST_SECRET = 3
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
@@ -49,7 +56,8 @@ class Api:
             `Content-Type`. Never shown.
         body_format: "json" (one record a request), "json_array", "ndjson", or an object with the
             five members of `rowferry.formats.contract.Format`.
-        batch_size: records of a request, at most; None means the format's: 1 or 500.
+        batch_size: records of a request, at most; None means the format's: 1 or 500. At most
+            100,000.
         batch_bytes: of a request's body, at most, unless a single record is larger.
         batch_linger: seconds that a record waits at most for others to fill its batch.
         retry: how often and when a record is sent again.
@@ -57,6 +65,14 @@ class Api:
         request_timeout: seconds from when the connection is had to the end of the answer.
         connect_timeout: seconds for a connection, its TLS handshake included.
         success_status: the statuses that acknowledge a request.
+        retry_on_status: the statuses after which records are sent again, 400 to 599; None means
+            those of the table in docs/retries-and-limits.md.
+        item_results: takes an answer in `success_status`, or a 207, and gives a status for each
+            record of its request, in their order. The answer has `status`, `body`, `header(name)`
+            and `json()`. It runs on the event loop. None: the answer stands for all records.
+        idempotency_header: carries a key by which the API can tell a record that is sent again;
+            sent where the transfer has a `key` and a request one record. None: never.
+        on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it up.
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
 
     Raises:
@@ -75,6 +91,10 @@ class Api:
     request_timeout: float = 30.0
     connect_timeout: float = 10.0
     success_status: Collection[int] = (200, 201, 202, 204)
+    retry_on_status: Collection[int] | None = None
+    item_results: ItemResults | None = field(default=None, repr=False)
+    idempotency_header: str | None = "Idempotency-Key"
+    on_ambiguous: Literal["retry", "dead_letter"] = "retry"
     tls: Tls = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,11 +107,39 @@ class Api:
         self._check_batches()
         above_zero("request_timeout", self.request_timeout)
         above_zero("connect_timeout", self.connect_timeout)
-        _check_statuses(self.success_status)
+        _check_statuses("success_status", self.success_status, _SUCCESSES)
+        self._check_answers()
+        self._check_idempotency_header()
         for name, kind in (("retry", Retry), ("limits", Limits)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
         self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
+
+    def _check_answers(self) -> None:
+        if self.retry_on_status is not None:
+            _check_statuses("retry_on_status", self.retry_on_status, _ERRORS, none_too=True)
+            for status in self.retry_on_status:
+                if status in self.success_status:
+                    raise ConfigError(f"{status} is both in success_status and in retry_on_status")
+        if self.item_results is not None and not callable(self.item_results):
+            raise ConfigError(f"item_results must be callable, not {self.item_results!r}")
+        if self.on_ambiguous not in {"retry", "dead_letter"}:
+            raise ConfigError(
+                f"on_ambiguous must be 'retry' or 'dead_letter', not {self.on_ambiguous!r}"
+            )
+
+    def _check_idempotency_header(self) -> None:
+        header = self.idempotency_header
+        if header is None:
+            return
+        if not isinstance(header, str):
+            raise ConfigError(f"idempotency_header must be the name of a header, not {header!r}")
+        check_headers({header: ""})
+        if header.lower() in {name.lower() for name in self.headers}:
+            raise ConfigError(
+                f"headers: {header} is the idempotency_header, which differs in each request; "
+                "idempotency_header=None sends none but yours"
+            )
 
     def _check_batches(self) -> None:
         whole("batch_bytes", self.batch_bytes, 1)
@@ -99,7 +147,7 @@ class Api:
         most = self.format.max_batch_size
         if self.batch_size is None:
             return
-        whole("batch_size", self.batch_size, 1)
+        whole("batch_size", self.batch_size, 1, _LARGEST_BATCH)
         if most is not None and self.batch_size > most:
             raise ConfigError(
                 f"batch_size must be {most} with body_format {self.format.name!r}, "
@@ -127,6 +175,25 @@ class Api:
     def records_per_request(self) -> int:
         """Records of a request, at most."""
         return self.batch_size or self.format.batch_size
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What its answers mean."""
+        success = frozenset(self.success_status)
+        if self.item_results:
+            success |= {_MULTI_STATUS}
+        retried = self.retry_on_status
+        return Rules(
+            success,
+            None if retried is None else frozenset(retried),
+            self.method.upper(),
+            self.endpoint.origin,
+        )
+
+    @property
+    def max_answer(self) -> int:
+        """Bytes of an answer's body that are read."""
+        return _LARGEST_ANSWER if self.item_results else MAX_BODY
 
     @cached_property
     def head(self) -> bytes:
@@ -183,9 +250,13 @@ def as_api(api: Any) -> Api:
     raise ConfigError(f"api must be a URL or an Api(…), not {type(api).__name__}")
 
 
-def _check_statuses(statuses: Any) -> None:
-    known = isinstance(statuses, Collection) and all(status in _STATUSES for status in statuses)
-    if not statuses or not known:
-        raise ConfigError(
-            f"success_status must be statuses such as (200, 201), no redirects, not {statuses!r}"
-        )
+def _check_statuses(
+    name: str, statuses: Any, allowed: Collection[int], *, none_too: bool = False
+) -> None:
+    known = isinstance(statuses, Collection) and not isinstance(statuses, str | bytes)
+    if known and statuses and all(type(status) is int and status in allowed for status in statuses):
+        return
+    if known and not statuses and none_too:
+        return
+    which = "200 to 299 or 400 to 599, no redirects" if allowed is _SUCCESSES else "400 to 599"
+    raise ConfigError(f"{name} must be a collection of statuses, {which}, not {statuses!r}")

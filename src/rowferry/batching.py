@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, takewhile
+from array import array
+from itertools import accumulate, repeat, takewhile
 from typing import TYPE_CHECKING
 
 from rowferry.batches import Batch, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 FIRST_FETCH = 100
 """Rows of the first fetch: the API has work before the first large chunk is there."""
@@ -43,25 +44,42 @@ class Batcher:
         join: makes the body of a request from the JSON texts of its records.
         size: records of a batch, at most.
         max_bytes: of a batch's body, at most, unless a single record is larger.
+        splittable: whether bodies can be taken apart again, by the sizes of their records.
     """
 
     def __init__(
-        self, join: Callable[[Sequence[bytes]], bytes], *, size: int, max_bytes: int
+        self,
+        join: Callable[[Sequence[bytes]], bytes],
+        *,
+        size: int,
+        max_bytes: int,
+        splittable: bool = False,
     ) -> None:
         self._join = join
+        self._splittable = splittable
         self._size = size
         self._max_bytes = max_bytes
         self._bodies: list[bytes] = []
         self._origins: list[Origin] = []
 
-    def add(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
+    def add(
+        self,
+        bodies: list[bytes],
+        origins: list[Origin],
+        *,
+        headers: Sequence[bytes] = (),
+        turns: Sequence[tuple[Hashable]] = (),
+    ) -> list[Batch]:
         """
         Take records and give the batches that became full.
 
-        *origins* is one a record, or empty where nobody may ask for them.
+        Args:
+            origins: one a record, or empty where nobody may ask for them.
+            headers: of each record's request; only where a request holds one.
+            turns: of each record; the same.
         """
         if self._size == 1:
-            return self._single(bodies, origins)
+            return self._single(bodies, origins, headers, turns)
         self._bodies += bodies
         self._origins += origins
         batches = []
@@ -82,12 +100,31 @@ class Batcher:
         self._origins.clear()
         return [batch]
 
-    def _single(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
+    def shrink(self, max_bytes: int) -> None:
+        """Make no larger batches from now on."""
+        self._max_bytes = min(self._max_bytes, max_bytes)
+
+    def _single(
+        self,
+        records: list[bytes],
+        origins: list[Origin],
+        headers: Sequence[bytes],
+        turns: Sequence[tuple[Hashable]],
+    ) -> list[Batch]:
         join = self._join
-        if not origins:
-            return [Batch(join((body,))) for body in bodies]
-        pairs = zip(bodies, origins, strict=True)
-        return [Batch(join((body,)), 1, (origin,)) for body, origin in pairs]
+        bodies = [join((record,)) for record in records]
+        if not origins and not headers and not turns:
+            return [Batch(body, len(body)) for body in bodies]
+        return [
+            Batch(body, len(body), 1, (origin,) if origin else (), None, (), header, turn)
+            for body, origin, header, turn in zip(
+                bodies,
+                origins or repeat(None, len(bodies)),
+                headers or repeat(b"", len(bodies)),
+                turns or repeat(None, len(bodies)),
+                strict=True,
+            )
+        ]
 
     def _full(self, start: int) -> int:
         """Give how many records from *start* on make a full batch; 0 where there are too few."""
@@ -99,5 +136,9 @@ class Batcher:
         return self._size if len(window) == self._size else 0
 
     def _batch(self, start: int, end: int) -> Batch:
-        body = self._join(self._bodies[start:end])
-        return Batch(body, end - start, tuple(self._origins[start:end]))
+        texts, origins = self._bodies[start:end], tuple(self._origins[start:end])
+        if not self._splittable:
+            return Batch(b"", sum(map(len, texts)), end - start, origins, None, tuple(texts))
+        sizes = array("I", map(len, texts))
+        body = self._join(texts)
+        return Batch(body, sum(sizes), end - start, origins, None, (), b"", None, sizes)

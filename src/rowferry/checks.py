@@ -8,9 +8,9 @@ from typing import Any
 from rowferry.exceptions import ConfigError
 
 
-def whole(name: str, value: Any, minimum: int) -> None:
+def whole(name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
     """
-    Check that *value* is an integer of at least *minimum*.
+    Check that *value* is an integer of at least *minimum*, and at most *maximum* if there is one.
 
     Raises:
         ConfigError: it is not; the message names the option and what is allowed.
@@ -18,6 +18,8 @@ def whole(name: str, value: Any, minimum: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
     at_least(name, value, minimum)
+    if maximum is not None and value > maximum:
+        raise ConfigError(f"{name} must be {minimum:,} to {maximum:,}, not {value:,}")
 
 
 def at_least(name: str, value: Any, minimum: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from rowferry import transactions
 from rowferry.databases import recognise
 from rowferry.db_params import check_address, connect
 from rowferry.exceptions import ConnectError
@@ -53,7 +54,8 @@ def opened(conn: Any) -> Iterator[Connection]:
     try:
         yield own
     finally:
-        own.close()
+        with transactions.unless_broken(*recognise(own)):  # some drivers refuse to close it again
+            own.close()
 
 
 def same(one: Any, other: Any) -> bool:

@@ -1,52 +1,39 @@
 """
 The life of a batch: sent, judged, settled or sent again.
 
-Everything here runs on the event loop, and never runs users' code. A fixed set of workers carries
-the batches, one connection each; nothing is created for a record but the future of its answer.
+Everything here runs on the event loop, and runs no users' code but that of their own body formats
+and `item_results`. A fixed set of workers carries the batches, one connection each; nothing is
+created for a record but the future of its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
-from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from rowferry.batches import Attempts, Batch, Fate, Origin, Response
 from rowferry.dialer import Dialer
-from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
+from rowferry.exceptions import TransferError
+from rowferry.gate import Gate
 from rowferry.http.connection import Connection, ExchangeError
-from rowferry.limits import TokenBucket
-from rowferry.records import FailedRow
-from rowferry.verdict import Verdict, judge
+from rowferry.lanes import Lane
+from rowferry.outcomes import Outcomes
+from rowferry.retry import RetryBudget
+from rowferry.settling import Settling
+from rowferry.waiting import Timers, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.batches import Batch
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
 
-LONGEST_PAUSE = 600.0
-"""Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
-
 _TICK = 0.05
-_ANSWER_SHOWN = 2048
-_MISSING = frozenset({404, 405, 410})
-_WRONG_URL = " (nothing was delivered yet: are url and method right?)"
-
-
-class _Lane:
-    """A worker's own: its connection, its task, and whether it awaits or reads an answer."""
-
-    __slots__ = ("connection", "sending", "task")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        self.sending = False
-        self.task: asyncio.Task[None]
+_SOONEST = 0.001
+"""Seconds that an alarm is set ahead at least: a clock of milliseconds would ring too early."""
 
 
 class Delivery:
@@ -76,22 +63,33 @@ class Delivery:
         self._budget = budget
         self._ledger = ledger
         self._handoff = handoff
-        self._keep_going = keep_going
         self._on_stop = on_stop
-        limits = api.limits
-        rate = limits.requests_per_second
-        self._bucket = TokenBucket(rate, limits.burst) if rate else None
-        self._queue: deque[Batch] = deque()
-        self._later: dict[int, asyncio.TimerHandle] = {}
-        self._lanes: list[_Lane] = []
-        self._idle: list[asyncio.Future[None]] = []
-        self._unsettled = 0
+        self._settling = Settling(
+            api, budget, ledger, handoff, keep_going=keep_going, on_stop=self._halt
+        )
+        self._gate = Gate(api.limits, monotonic())
+        self._waiting = Waiting(RetryBudget(monotonic()))
+        self._timers = Timers()
+        self._outcomes = Outcomes(
+            api,
+            ledger,
+            handoff,
+            gate=self._gate,
+            waiting=self._waiting,
+            settling=self._settling,
+            timers=self._timers,
+            on_ready=self._dispatch,
+            on_settled=self._settled,
+            on_stop=self._halt,
+        )
+        self._lanes: list[Lane] = []
+        self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._waits_since: float | None = None
         self._dialer = Dialer(api, ledger)
-        self._paused_until = 0.0
-        self._paced = self._bucket is not None
         self._over = False
         self._over_soon = asyncio.Event()
 
@@ -107,8 +105,10 @@ class Delivery:
                     await self._over_soon.wait()
                 ticking.cancel()
         finally:
-            if self._grace:
-                self._grace.cancel()
+            self._timers.cancel()
+            for timer in (self._grace, self._alarm):
+                if timer:
+                    timer.cancel()
             for lane in self._lanes:
                 if lane.connection:
                     lane.connection.close()
@@ -116,9 +116,10 @@ class Delivery:
 
     def receive(self, batches: list[Batch]) -> None:
         """Take batches to deliver."""
-        self._queue.extend(batches)
-        self._unsettled += len(batches)
-        self._wake(len(batches))
+        self._settling.unsettled += len(batches)
+        self._waiting.add(batches)
+        self._outcomes.divide_new()
+        self._dispatch()
 
     def end(self) -> None:
         """Note that no more batches will come."""
@@ -129,9 +130,8 @@ class Delivery:
         """Send nothing more; let what is in flight finish for at most the budget's grace."""
         if self._stopping:
             return
-        self._stopping = True
-        for waiting in self._later.values():
-            waiting.cancel()
+        self._stopping = self._outcomes.stopping = True
+        self._timers.cancel()
         self._finish()
         loop = asyncio.get_running_loop()
         self._grace = loop.call_later(self._budget.grace, self.abort)
@@ -143,66 +143,135 @@ class Delivery:
 
     # the workers
 
-    async def _carry(self, lane: _Lane) -> None:
+    async def _work(self, lane: Lane, batch: Batch) -> None:
+        """Carry batches; where that ends with an error, all ends."""
+        try:
+            await self._carry(lane, batch)
+        except BaseException:
+            self._over = True
+            raise
+
+    async def _carry(  # noqa: C901, PLR0912 (every step here is one that each request takes)
+        self, lane: Lane, batch: Batch | None
+    ) -> None:
         """
-        Deliver one batch after the other over one connection, until there are no more.
+        Deliver *batch* and the following ones over one connection, until there are no more.
 
         This loop is the cost of a request, so what is done for every one stands here in a row and
         not in coroutines of its own.
         """
-        ledger, queue, head = self._ledger, self._queue, self._api.head
-        success = frozenset(self._api.success_status)
-        while batch := queue.popleft() if queue and not self._over else await self._next():
+        ledger, gate, waiting, settling = self._ledger, self._gate, self._waiting, self._settling
+        head, join, new = self._api.head, self._api.format.join, self._waiting.new
+        by_item = self._api.item_results is not None
+        success = frozenset() if by_item else self._api.rules.success_status
+        while batch:
             connection = lane.connection
-            if batch.attempts or self._paced or not connection or not connection.usable:
+            if batch.attempts or connection is None or not connection.usable:
                 connection = await self._prepare(batch, lane)
                 if connection is None:
+                    batch = await self._next()
                     continue
-            delivered_before = ledger.delivered
-            ledger.begin_request()
+            body = join(batch.parts) if batch.parts else batch.body
+            request = b"%b%d%b\r\n\r\n%b" % (head, len(body), batch.header, body)
+            lane.delivered_before = ledger.delivered
+            lane.probe = gate.outage_since is not None
             lane.sending = True
-            body = batch.body
+            ledger.begin_request()
             try:
-                response = await connection.send(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+                response = await connection.send(request)
             except ExchangeError as failure:
-                fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
-                self._retry(batch, Verdict(fate, str(failure)), delivered_before)
-                continue
+                self._outcomes.act_on_failure(lane, batch, failure)
+                batch = None  # to be asked for once this is no longer in flight
             finally:
                 lane.sending = False
                 ledger.in_flight -= 1
+            if batch is None:
+                batch = await self._next()
+                continue
+            now = monotonic()
+            if response.limited:
+                self._outcomes.heed(response, now)
             if response.status in success:
-                ledger.delivered += batch.count
-                self._settle(batch)
+                gate.delivered(connection.sent_at, now)
+                settling.deliver(batch)
+                if batch.turn or not settling.unsettled:
+                    self._settled(batch)
             else:
-                verdict = judge(response, success, time.time(), self._api.endpoint.origin)
-                self._act(batch, verdict, response, delivered_before)
+                self._outcomes.act(lane, batch, response, now)
+            if new and not waiting.again and not self._over and gate.is_open(now):
+                batch = new.popleft()
+                gate.begin(now)
+                if new and gate.places < gate.allowed:
+                    self._dispatch()
+            else:
+                batch = await self._next()
 
     async def _next(self) -> Batch | None:
-        """Give the next batch; None once there are no more, or none may be sent."""
-        while not self._over:
-            if self._queue:
-                return self._queue.popleft()
-            idle = self._loop.create_future()
-            self._idle.append(idle)
-            await idle
-        return None
+        """Give the next batch once it may be sent; None where the run is over."""
+        if self._over:
+            return None
+        idle: asyncio.Future[Batch] = self._loop.create_future()
+        self._idle.append(idle)
+        self._dispatch()
+        return await idle
 
-    async def _prepare(self, batch: Batch, lane: _Lane) -> Connection | None:
+    def _dispatch(self) -> None:
+        """Give batches to workers as long as they may be sent now; set the alarm for the next."""
+        gate, waiting, ledger = self._gate, self._waiting, self._ledger
+        now = monotonic()
+        while self._can_begin:
+            delay = waiting.delay(now, ledger.delivered)
+            if delay is None:
+                break
+            at = now + delay if delay else gate.opens(self._waits_since or now)
+            if at > now:
+                self._waits_since = self._waits_since or now
+                self._ring(at - now)
+                return
+            gate.begin(at)
+            self._waits_since = at
+            self._give(waiting.next(now, ledger.delivered, probing=gate.probing))
+        self._waits_since = None
+
+    @property
+    def _can_begin(self) -> bool:
+        """Whether there is a place and a worker for one more request."""
+        if self._over or self._gate.places >= self._gate.allowed:
+            return False
+        return bool(self._idle) or len(self._lanes) < self._api.limits.workers
+
+    def _give(self, batch: Batch) -> None:
+        """Give a batch to an idle worker, or to a new one."""
+        while self._idle:
+            idle = self._idle.pop()
+            if not idle.done():
+                idle.set_result(batch)
+                return
+        lane = Lane()
+        lane.task = self._group.create_task(self._work(lane, batch))
+        self._lanes.append(lane)
+
+    def _ring(self, seconds: float) -> None:
+        """See to it that batches are given out again in so many seconds."""
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
+
+    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | None:
         """
-        Wait until pace and pause allow the next request, and open a connection where needed.
+        Open a connection where needed, and count a batch that is sent again.
 
         Returns:
             The connection to send on now; None where the batch has been taken care of.
         """
         try:
-            await self._await_turn()
             if lane.connection and batch.attempts and batch.attempts.broken:
                 lane.connection.close()
             if lane.connection is None or not lane.connection.usable:
+                lane.delivered_before = self._ledger.delivered
                 lane.connection = await self._dialer.connect()
         except ExchangeError as failure:
-            self._retry(batch, Verdict(Fate.NOT_SENT, str(failure)), self._ledger.delivered)
+            self._outcomes.act_on_failure(lane, batch, failure)
             return None
         except TransferError as error:
             self._halt(error)
@@ -213,164 +282,29 @@ class Delivery:
                 self._ledger.maybe_duplicated += batch.count
         return lane.connection
 
-    async def _await_turn(self) -> None:
-        """Wait until the API's pause is over and the pace has a permit."""
-        while True:
-            while (pause := self._paused_until - self._loop.time()) > 0:  # noqa: ASYNC110 (no event)
-                await asyncio.sleep(pause)
-            if self._bucket and (wait := self._bucket.reserve(self._loop.time())):
-                await asyncio.sleep(wait)
-            if self._paused_until <= self._loop.time():  # else the permit is not for after it
-                return
+    # the end of a batch, and of the run
 
-    # what becomes of a batch that was not taken at once
+    def _settled(self, batch: Batch) -> None:
+        """Go on after a batch that is settled, or held back."""
+        if batch.turn:
+            self._waiting.settled(batch)
+        self._look_for_the_end()
 
-    def _act(
-        self, batch: Batch, verdict: Verdict, response: Response, delivered_before: int
-    ) -> None:
-        match verdict.fate:
-            case Fate.REJECTED:
-                doubt = _WRONG_URL if response.status in _MISSING and not delivered_before else ""
-                self._bury(batch, RejectedError, verdict.reason + doubt, response)
-            case Fate.AUTH:
-                self._halt(AuthError(self._message(verdict.reason, response)))
-            case Fate.STOP:
-                exit_code = 4 if self._ledger.delivered else 2
-                message = self._message(verdict.reason, response)
-                self._halt(TransferError(message, exit_code=exit_code))
-            case _:
-                self._retry(batch, verdict, delivered_before, response)
-
-    def _retry(
-        self,
-        batch: Batch,
-        verdict: Verdict,
-        delivered_before: int,
-        response: Response | None = None,
-    ) -> None:
-        """Send a batch again after a while, unless it was sent too often or is too old."""
-        if self._stopping:
-            return  # it stays pending
-        now = self._loop.time()
-        self._ledger.problem = verdict.reason
-        old = batch.attempts or Attempts(since=now, delivered_before=delivered_before)
-        attempts = old.after(verdict.fate, broken=response is None)
-        retry = self._api.retry
-        too_often = attempts.ambiguous > retry.max_retries
-        if too_often or now - attempts.since > retry.max_retry_age:
-            self._give_up(batch, attempts, verdict.reason, response)
-            return
-        wait = retry.wait(attempts.tries, luck=random.random())  # noqa: S311 (jitter)
-        if verdict.retry_after is not None:
-            if verdict.retry_after > LONGEST_PAUSE:
-                message = f"{verdict.reason} and wants no requests for {verdict.retry_after:.0f} s"
-                self._halt(TransferError(f"{self._api}: {message}"))
-                return
-            self._paused_until = max(self._paused_until, now + verdict.retry_after)
-            self._paced = True
-            wait = max(wait, verdict.retry_after)
-        again = Batch(batch.body, batch.count, batch.origins, attempts)
-        self._later[id(again)] = self._loop.call_later(wait, self._again, again)
-
-    def _again(self, batch: Batch) -> None:
-        del self._later[id(batch)]
-        self._queue.appendleft(batch)
-        self._wake(1)
-
-    def _give_up(
-        self, batch: Batch, attempts: Attempts, reason: str, response: Response | None
-    ) -> None:
-        """
-        Tell poison from outage by the neighbours.
-
-        Where others got through meanwhile, the batch is what the API cannot take; where nothing
-        did, the API is down, and burying its records one by one would help nobody.
-        """
-        reason = f"{reason}, after {attempts.tries} tries"
-        if self._ledger.delivered > attempts.delivered_before:
-            self._bury(batch, ExhaustedError, reason, response)
-        else:
-            message = self._message(f"{reason}; nothing else got through meanwhile", response)
-            self._halt(ExhaustedError(message, status=response.status if response else None))
-
-    def _bury(
-        self,
-        batch: Batch,
-        kind: type[RejectedError],
-        reason: str,
-        response: Response | None,
-    ) -> None:
-        """Settle records that the API will not take."""
-        errors = [
-            (origin, self._rejection(kind, reason, response, origin))
-            for origin in batch.origins or [Origin()]
-        ]
-        self._ledger.rejected += batch.count
-        self._settle(batch)
-        if not self._keep_going:
-            self._halt(errors[0][1])
-            return
-        self._handoff.tell([FailedRow(origin.value, error) for origin, error in errors])
-        if self._budget.max_dead is not None and self._ledger.dead > self._budget.max_dead:
-            self._halt(too_many_dead(self._ledger.dead, self._budget.max_dead))
-
-    def _rejection(
-        self, kind: type[RejectedError], reason: str, response: Response | None, origin: Origin
-    ) -> RejectedError:
-        which = f" (key {', '.join(map(repr, origin.key))})" if origin.key else ""
-        return kind(
-            self._message(f"{reason} to a record{which}", response),
-            key=origin.key,
-            status=response.status if response else None,
-            answer=self._answer(response),
-        )
-
-    def _message(self, reason: str, response: Response | None) -> str:
-        answer = self._answer(response).strip()
-        said = f": {answer[:300]}" if answer else ""
-        return f"{self._api}: {reason}{said}"
-
-    def _answer(self, response: Response | None) -> str:
-        if response is None:
-            return ""
-        return self._api.redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
+    def _look_for_the_end(self) -> None:
+        if self._ended and not self._over and self._settling.only_held:
+            self._settling.release()
+            self._finish()
 
     def _halt(self, error: TransferError) -> None:
         """Stop the run; what is not settled stays pending."""
         self.stop()
         self._on_stop(error)
 
-    # the end of a batch, and of the run
-
-    def _settle(self, batch: Batch) -> None:
-        self._handoff.settled(batch)
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._look_for_the_end()
-
-    def _look_for_the_end(self) -> None:
-        if self._ended and not self._unsettled:
-            self._finish()
-
     def _finish(self) -> None:
         """Let the workers end: those that wait at once, those with a request after its answer."""
         self._over = True
         self._over_soon.set()
         self._cancel(only_waiting=True)
-
-    def _wake(self, count: int) -> None:
-        """Wake as many idle workers as there are batches; begin new ones where allowed."""
-        while count > 0 and self._idle:
-            idle = self._idle.pop()
-            if not idle.done():
-                idle.set_result(None)
-                count -= 1
-        for _ in range(min(count, self._api.limits.workers - len(self._lanes))):
-            if self._stopping:
-                return
-            lane = _Lane()
-            lane.task = self._group.create_task(self._carry(lane))
-            self._lanes.append(lane)
 
     def _cancel(self, *, only_waiting: bool) -> None:
         for lane in self._lanes:
@@ -383,14 +317,9 @@ class Delivery:
         reason = f"no complete answer within {timeout:g} s"
         while True:
             await asyncio.sleep(min(_TICK, timeout / 4))
-            late = self._loop.time() - timeout
+            late = monotonic() - timeout
             for lane in self._lanes:
                 if lane.connection:
                     lane.connection.expire(late, reason)
             if overdue := self._handoff.overdue():
                 self.receive(overdue)
-
-
-def too_many_dead(dead: int, max_dead: int) -> TransferError:
-    """Make the error of a run with more dead records than its budget allows."""
-    return TransferError(f"{dead:,} records were not taken, more than max_dead={max_dead}")

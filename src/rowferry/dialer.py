@@ -72,7 +72,10 @@ class Dialer:
         return connection
 
     async def _open(self) -> Connection:
-        return await connect(self._api.endpoint, self._api.tls_context, self._api.connect_timeout)
+        api = self._api
+        return await connect(
+            api.endpoint, api.tls_context, api.connect_timeout, max_body=api.max_answer
+        )
 
     def _refuse_for_good(self, error: BaseException) -> None:
         """

@@ -13,6 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     from rowferry.batches import Batch, Origin
     from rowferry.batching import Batcher
     from rowferry.ledger import Ledger
@@ -52,11 +54,18 @@ class Handoff:
 
     # the reading thread
 
-    def batch(self, bodies: list[bytes], origins: list[Origin]) -> list[Batch]:
-        """Gather records; give the batches that became full."""
+    def batch(
+        self,
+        bodies: list[bytes],
+        origins: list[Origin],
+        *,
+        headers: Sequence[bytes] = (),
+        turns: Sequence[tuple[Hashable]] = (),
+    ) -> list[Batch]:
+        """Gather records; give the batches that became full. The arguments are `Batcher.add`'s."""
         with self._lock:
             self._ledger.taken += len(bodies)  # first: an interrupt may come between two lines
-            batches = self._batcher.add(bodies, origins)
+            batches = self._batcher.add(bodies, origins, headers=headers, turns=turns)
             if batches or self._gathered_at is None:
                 self._gathered_at = time.monotonic()
             return self._counted(batches)
@@ -72,7 +81,7 @@ class Handoff:
         """Whether more may be read."""
         return (
             self._put_bytes - self._settled_bytes < self._max_bytes
-            and self._ledger.pending < self._max_records
+            and self._ledger.unsure < self._max_records
         )
 
     def wait_for_news(self, seconds: float, *, room: bool) -> list[FailedRow]:
@@ -101,20 +110,35 @@ class Handoff:
     # the event loop
 
     def settled(self, batch: Batch) -> None:
-        """Free the room that *batch* took; wake the reading thread once an eighth is free."""
-        self._settled_bytes += len(batch.body) + OVERHEAD
+        """Count the records of *batch* as settled, and free its room."""
         self._ledger.settled += batch.count
-        if self._waits_for_room and self._enough_free:
+        self._settled_bytes += batch.size + OVERHEAD
+        if self._waits_for_room:
+            self._wake_if_there_is_room()
+
+    def free(self, batch: Batch) -> None:
+        """Free the room that *batch* took; wake the reading thread once an eighth is free."""
+        self._settled_bytes += batch.size + OVERHEAD
+        if self._waits_for_room:
+            self._wake_if_there_is_room()
+
+    def _wake_if_there_is_room(self) -> None:
+        """Give the reading thread something to do: little at a time, but not a row each."""
+        if (
+            8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
+            and 8 * self._ledger.unsure <= 7 * self._max_records
+        ):
             self._waits_for_room = False
             self._notes.put([])
 
-    @property
-    def _enough_free(self) -> bool:
-        """Whether the reading thread has something to do: little at a time, but not a row each."""
-        return (
-            8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
-            and 8 * self._ledger.pending <= 7 * self._max_records
-        )
+    def divided(self, more: int) -> None:
+        """Note that a batch was divided, so that there are *more* batches than were put here."""
+        self._settled_bytes -= OVERHEAD * more
+
+    def shrink(self, max_bytes: int) -> None:
+        """Make no larger batches from now on."""
+        with self._lock:
+            self._batcher.shrink(max_bytes)
 
     def overdue(self) -> list[Batch]:
         """Give what has been gathered for longer than a record may wait for others."""
@@ -130,5 +154,5 @@ class Handoff:
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
-        self._put_bytes += sum([len(batch.body) for batch in batches]) + OVERHEAD * len(batches)
+        self._put_bytes += sum([batch.size + OVERHEAD for batch in batches])
         return batches

@@ -19,6 +19,7 @@ class Ledger:
         delivered: records that the API acknowledged.       (event loop)
         rejected: records that the API will not take.       (event loop)
         settled: records taken that are done with.          (event loop)
+        held: records rejected, but perhaps not for good.   (event loop)
         requests: begun.                                    (event loop)
         retries: those of them that sent records again.     (event loop)
         maybe_duplicated: records sent again that the API may have had.   (event loop)
@@ -35,6 +36,7 @@ class Ledger:
         self.delivered = 0
         self.rejected = 0
         self.settled = 0
+        self.held = 0
         self.requests = 0
         self.retries = 0
         self.maybe_duplicated = 0
@@ -60,6 +62,11 @@ class Ledger:
     def pending(self) -> int:
         """Records that were taken and are not settled."""
         return self.taken - self.settled
+
+    @property
+    def unsure(self) -> int:
+        """Records that were taken, and that nobody knows anything of yet."""
+        return self.taken - self.settled - self.held
 
     @property
     def dead(self) -> int:

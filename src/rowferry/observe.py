@@ -29,7 +29,8 @@ def observer_of(progress: Any) -> Observer:
 
     Args:
         progress: True for a bar where there is a terminal or a notebook; a callable for the
-            events themselves; None or False for neither. The log has its line in any case.
+            events themselves (what it raises is logged); None or False for neither. The log has
+            its line in any case.
 
     Raises:
         ConfigError: it is none of these.
@@ -38,10 +39,27 @@ def observer_of(progress: Any) -> Observer:
     if progress is True:
         shown = _bar_where_it_shows()
     elif callable(progress):
-        shown = progress
+        shown = Guarded(progress)
     elif progress is not None and progress is not False:
         raise ConfigError(f"progress must be True, None or a callable, not {progress!r}")
     return _both(Heartbeat(), shown) if shown else Heartbeat()
+
+
+class Guarded:
+    """Calls a user's observer; what that raises is logged, the first time, and ends nothing."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._warned = False
+
+    def __call__(self, event: Progress) -> None:
+        """Pass on an event."""
+        try:
+            self._observer(event)
+        except Exception:  # noqa: BLE001 (it is logged, and looking on ends no transfer)
+            if not self._warned:
+                self._warned = True
+                _log.exception("progress= raised; the transfer goes on")
 
 
 def _both(first: Observer, second: Observer) -> Observer:

@@ -18,6 +18,8 @@ class PlainOptions(TypedDict, total=False):
     """The options that the pipeline takes as users give them."""
 
     transform: Transform | None
+    name: str | None
+    ordering_key: str | None
     on_error: OnError | None
     limit: int | None
     budget: Budget

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +21,14 @@ from rowferry.batches import Origin
 from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
-from rowferry.delivery import Delivery, too_many_dead
+from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
+from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
+from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
 from rowferry.records import FailedRow, Key, Progress, Report, Row
+from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
 from rowferry.values import UnencodableError, encode_chunk, too_large
 
@@ -79,6 +83,8 @@ class Transfer:
         api: where records go.
         transform: rows to records; None sends the rows as they are.
         key: the columns that tell one row from another; None where nobody needs to know.
+        name: of the transfer; a part of its idempotency keys.
+        ordering_key: a column of the row; records with one value of it are sent one after another.
         on_error: takes the rows that failed, and the run goes on; None stops the run at the first.
         limit: rows to read, at most; None means all.
         budget: what the run may cost.
@@ -92,6 +98,8 @@ class Transfer:
     api: Api
     transform: Transform | None = None
     key: tuple[str, ...] | None = None
+    name: str | None = None
+    ordering_key: str | None = None
     on_error: OnError | None = None
     limit: int | None = None
     budget: Budget = field(default_factory=Budget)
@@ -105,6 +113,13 @@ class Transfer:
         whole("chunk_size", self.chunk_size, 1)
         if self.limit is not None:
             whole("limit", self.limit, 0)
+        _check_text("name", self.name)
+        _check_text("ordering_key", self.ordering_key)
+        if self.ordering_key and self.api.records_per_request > 1:
+            raise ConfigError(
+                f"ordering_key needs one record a request, but batch_size is "
+                f"{self.api.records_per_request}: batch_size=1 does"
+            )
         if not isinstance(self.budget, Budget):
             raise ConfigError("budget must be a Budget(…)")
         for name in ("transform", "on_error", "observer"):
@@ -132,7 +147,12 @@ class Run:
         self._job = abort.begin()
         self._ledger = Ledger(transfer.total)
         self._handoff = Handoff(
-            Batcher(api.format.join, size=api.records_per_request, max_bytes=api.batch_bytes),
+            Batcher(
+                api.format.join,
+                size=api.records_per_request,
+                max_bytes=api.batch_bytes,
+                splittable=split_of(api.format) is not None,
+            ),
             self._ledger,
             max_bytes=limits.max_buffer_bytes,
             max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
@@ -146,6 +166,7 @@ class Run:
             keep_going=transfer.on_error is not None,
             on_stop=self.stop,
         )
+        self._keys = _idempotency_keys(transfer)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -249,7 +270,7 @@ class Run:
     def _shape(self, chunk: list[Row]) -> Shaped:
         transfer = self._transfer
         try:
-            return shape(chunk, transfer.transform, transfer.key)
+            return shape(chunk, transfer.transform, transfer.key, transfer.ordering_key)
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
@@ -267,11 +288,14 @@ class Run:
         failed = [_with_key(key, row) for key, row in shaped.failed]
         if errors:
             failed += [_unsendable(shaped, index, error) for index, error in errors.items()]
-            bodies = [body for index, body in enumerate(bodies) if index not in errors]
-            origins = [origin for index, origin in enumerate(origins) if index not in errors]
+            shaped, bodies = shaped.without(errors), _without(errors, bodies)
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        self._put(self._handoff.batch(bodies, origins))
+        headers: list[bytes] = []
+        if self._keys and transfer.api.idempotency_header:
+            headers = self._keys.headers(transfer.api.idempotency_header, shaped.keys)
+        origins = self._origins(shaped)
+        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
         self._fail(failed)
         return size
 
@@ -410,6 +434,23 @@ def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
     if key:
         row.exception.add_note(f"in the row with key {', '.join(map(repr, key))}")
     return row
+
+
+def _without(indexes: Mapping[int, object], items: list[bytes]) -> list[bytes]:
+    return [item for index, item in enumerate(items) if index not in indexes]
+
+
+def _idempotency_keys(transfer: Transfer) -> IdempotencyKeys | None:
+    """Give what makes the keys of a run; None where requests carry none. A run is a pass."""
+    api = transfer.api
+    if transfer.key is None or api.idempotency_header is None or api.records_per_request > 1:
+        return None
+    return IdempotencyKeys(transfer.name or "", secrets.token_bytes(16), len(transfer.key))
+
+
+def _check_text(name: str, value: Any) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(f"{name} must be text that is not empty, not {value!r}")
 
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:

@@ -12,7 +12,7 @@ from rowferry.databases import Reading, recognise
 from rowferry.db_params import connect
 from rowferry.exceptions import ConfigError, ConnectError, RowferryError, SourceError
 from rowferry.logs import logger
-from rowferry.ordering import OrderedQuery, OrderedRows
+from rowferry.ordered import OrderedQuery, OrderedRows
 from rowferry.row_factories import ChunkMaker, RowFactory, chunk_maker, dict_row_factory
 from rowferry.sql import error_text
 

@@ -1,10 +1,15 @@
-"""How often a record is sent again, and how long to wait before."""
+"""How often a record is sent again, how long to wait before, and when to give it up."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rowferry.checks import at_least, whole
+
+if TYPE_CHECKING:
+    from rowferry.batches import Attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +20,11 @@ class Retry:
     Attributes:
         max_retries: times a record is sent again at most after answers that do not settle it (a
             500, a cut connection). 0 means never. An API that says that it did not take a record
-            (a 429, a refused connection) is asked again until `max_retry_age`.
+            (a 429, a refused connection) is asked again until `max_retry_age`, and what is sent
+            to see whether an outage is over counts against no record.
         initial_backoff: ceiling of the first wait, in seconds; it doubles with each further one.
         max_backoff: ceiling of every wait, in seconds; a server's Retry-After may exceed it.
-        max_retry_age: how long a record is tried in all, in seconds.
+        max_retry_age: how long a record is tried in all, and an outage is waited out, in seconds.
 
     Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -43,3 +49,84 @@ class Retry:
         """
         ceiling = self.initial_backoff * 2.0 ** min(tries - 1, 60)
         return min(ceiling, self.max_backoff) * luck
+
+    def next_step(
+        self, attempts: Attempts, now: float, *, delivered: int, outage: float | None
+    ) -> Step:
+        """
+        Say what is to be done with a batch that failed once more.
+
+        Poison is told from outage by the neighbours: where others were delivered since the batch
+        was first sent, it is what the API cannot take; where nothing gets through, the API is down,
+        and to give up its records one by one would help nobody.
+
+        Args:
+            attempts: the latest included.
+            now: on the clock of `Attempts.since`.
+            delivered: records delivered so far.
+            outage: since when nothing gets through; None where something does.
+        """
+        began = attempts.since if outage is None else min(outage, attempts.since)
+        old = now - began > self.max_retry_age
+        spent = attempts.ambiguous > self.max_retries
+        if not old and not spent:
+            return Step.AGAIN
+        alone = delivered == attempts.delivered_before
+        if outage is None and not alone:
+            return Step.POISON
+        return Step.STOP if old or not self.max_retries else Step.WAIT
+
+
+class Step(enum.Enum):
+    """What is to be done with a batch that failed."""
+
+    AGAIN = "again"
+    """Send it again after a backoff."""
+    POISON = "poison"
+    """It is what the API cannot take: give it up, and go on with the others."""
+    WAIT = "wait"
+    """The API is down: send it again when it may be up, with its count begun anew."""
+    STOP = "stop"
+    """The API is down for too long: stop the run."""
+
+
+class RetryBudget:
+    """
+    Keeps a run from sending too much again: an API in trouble is not to be given more work.
+
+    It holds 100 to begin with, gains 10 a second and one for each four records delivered, up to
+    1,000, and a batch that is sent again takes one. Where it is empty, batches wait; none is given
+    up.
+
+    Args:
+        now: when the run begins, in seconds on a clock that never goes back.
+
+    Source: the idea is that of Finagle's RetryBudget.
+    """
+
+    FIRST = 100.0
+    MOST = 1000.0
+    A_SECOND = 10.0
+    A_RECORD = 0.25
+
+    def __init__(self, now: float) -> None:
+        self._left = self.FIRST
+        self._looked_at = now
+        self._delivered = 0
+
+    def wait(self, now: float, delivered: int) -> float:
+        """
+        Give the seconds until a batch may be sent again; 0 where it may now.
+
+        Args:
+            delivered: records delivered since the beginning.
+        """
+        gained = (now - self._looked_at) * self.A_SECOND
+        gained += (delivered - self._delivered) * self.A_RECORD
+        self._left = min(self.MOST, self._left + gained)
+        self._looked_at, self._delivered = now, delivered
+        return max(0.0, (1.0 - self._left) / self.A_SECOND)
+
+    def take(self) -> None:
+        """Take what one batch that is sent again costs."""
+        self._left -= 1.0

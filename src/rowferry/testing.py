@@ -1,12 +1,19 @@
-"""An API that answers as told and remembers what it got: for rowferry's tests and for yours."""
+"""
+An API that answers as told and remembers what it got: for rowferry's tests and for yours.
+
+It listens on a real socket and speaks real HTTP, faults included: what a client does with a reset,
+a hang or garbage is what it would do with the API itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import json
+import random
 import threading
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -26,6 +33,7 @@ class Received:
         number: 0 for the first one of the server.
         headers: names in lower case.
         connection: number of the connection that it came on, from 0.
+        attempt: 1 where no request had this body before it; 2 for the second with it, and so on.
     """
 
     number: int
@@ -34,6 +42,7 @@ class Received:
     headers: Mapping[str, str]
     body: bytes
     connection: int
+    attempt: int = 1
 
     def json(self) -> Any:
         """Give the body, read as JSON."""
@@ -58,7 +67,10 @@ class Answer:
         body: of the answer.
         delay: seconds before it.
         raw: bytes to send instead of an answer made of the above.
-        cut: whether to close the connection after it ("close") or reset it ("reset").
+        cut: whether to close the connection after it ("close") or reset it ("reset", where only
+            `raw` is sent before).
+        drip: seconds between two bytes of it; 0 sends it at once.
+        endless: bytes that follow it again and again until the client closes the connection.
     """
 
     status: int = 201
@@ -67,6 +79,8 @@ class Answer:
     delay: float = 0.0
     raw: bytes | None = None
     cut: str | None = None
+    drip: float = 0.0
+    endless: bytes = b""
 
     def encode(self) -> bytes:
         """Give the bytes to send."""
@@ -77,7 +91,60 @@ class Answer:
         return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
-Behaviour: TypeAlias = Callable[[Received], "Answer | int | None"]
+Reply: TypeAlias = "Answer | int | None"
+"""A status, an `Answer`, or None: the connection hangs without one."""
+
+Behaviour: TypeAlias = Callable[[Received], Reply]
+
+FAULTS: Mapping[str, Reply] = {
+    "429": Answer(status=429),
+    "429 with Retry-After": Answer(status=429, headers={"Retry-After": "0"}),
+    "500": 500,
+    "503": 503,
+    "503 with Retry-After": Answer(status=503, headers={"Retry-After": "0"}),
+    "reset": Answer(cut="reset"),
+    "close": Answer(raw=b"", cut="close"),
+    "cut answer": Answer(raw=b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n1", cut="close"),
+    "garbage": Answer(raw=b"what?\r\n\r\n", cut="close"),
+    "stale": Answer(cut="close"),
+}
+"""
+Faults that a record survives, by name. "stale" is an answer and then a connection that closes.
+"""
+
+
+class RandomFaults:
+    """
+    A behaviour: a share of the requests meets a fault, the others are taken.
+
+    What a request meets depends on the seed, its body and how often that body came before, and on
+    nothing else: not on the time, and not on the order.
+
+    Args:
+        share: of the requests, 0 to 1.
+        faults: to draw from; see `FAULTS`.
+        then: what becomes of the others.
+    """
+
+    def __init__(
+        self,
+        share: float = 0.01,
+        *,
+        seed: int = 0,
+        faults: Sequence[Reply] = tuple(FAULTS.values()),
+        then: Behaviour | Reply = 201,
+    ) -> None:
+        self._share = share
+        self._seed = seed
+        self._faults = faults
+        self._then = then
+
+    def __call__(self, request: Received) -> Reply:
+        """Say what is to be done with a request."""
+        dice = random.Random(b"%d:%d:%b" % (self._seed, request.attempt, request.body))  # noqa: S311 (dice)
+        if dice.random() < self._share:
+            return dice.choice(self._faults)
+        return self._then(request) if callable(self._then) else self._then
 
 
 class FakeApi:
@@ -89,8 +156,9 @@ class FakeApi:
             assert api.records == rows
 
     Args:
-        answer: a status, an `Answer`, or a function from what was received to either; a function
-            that gives None lets the connection hang without an answer.
+        answer: what it does with a request: a status, an `Answer`, or None, which lets the
+            connection hang without an answer; or several of them in a list, one after another, the
+            last for all that follow; or a function that gives one for what was received.
         tls: makes it an https server.
 
     Attributes:
@@ -101,12 +169,16 @@ class FakeApi:
     """
 
     def __init__(
-        self, answer: Behaviour | Answer | int = 201, *, tls: ssl.SSLContext | None = None
+        self,
+        answer: Behaviour | Sequence[Reply] | Reply = 201,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
         self.in_flight = 0
         self.most_in_flight = 0
+        self._seen: Counter[bytes] = Counter()
         self._held: list[Callable[[], None]] | None = None
         self._answer = answer
         self._tls = tls
@@ -143,6 +215,14 @@ class FakeApi:
         """Send the answers that were kept back, and keep back no more."""
         self._loop.call_soon_threadsafe(self._release)
 
+    def refuse_connections(self) -> None:
+        """Listen no more and reset what is open, as an API that has crashed, until `listen`."""
+        self._in_its_thread(self._refuse())
+
+    def listen(self) -> None:
+        """Take connections again, on the same port."""
+        self._in_its_thread(self._listen(self._port))
+
     def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait()
@@ -163,16 +243,25 @@ class FakeApi:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: _Connection(self), "127.0.0.1", 0, ssl=self._tls, backlog=1024
-        )
-        self._port = server.sockets[0].getsockname()[1]
+        await self._listen(0)
         self._ready.set()
         await self._end.wait()
-        server.close()
+        await self._refuse()
+
+    async def _listen(self, port: int) -> None:
+        self._server = await self._loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", port, ssl=self._tls, backlog=1024
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def _refuse(self) -> None:
+        self._server.close()
         for transport in list(self._open):
             transport.abort()  # type: ignore[attr-defined]
         await asyncio.sleep(0)
+
+    def _in_its_thread(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _release(self) -> None:
         held, self._held = self._held or [], None
@@ -183,8 +272,14 @@ class FakeApi:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         self.received.append(request)
-        answer = self._answer(request) if callable(self._answer) else self._answer
-        return Answer(status=answer) if isinstance(answer, int) else answer
+        reply: Reply
+        if callable(self._answer):
+            reply = self._answer(request)
+        elif isinstance(self._answer, Sequence):
+            reply = self._answer[min(request.number, len(self._answer) - 1)]
+        else:
+            reply = self._answer
+        return Answer(status=reply) if isinstance(reply, int) else reply
 
 
 class _Connection(asyncio.Protocol):
@@ -229,8 +324,9 @@ class _Connection(asyncio.Protocol):
         method = self._parser.get_method().decode()
         path, headers, body = self._path.decode(), self._headers, self._body
         self._path, self._headers, self._body = b"", {}, b""
-        number = len(self._api.received)
-        request = Received(number, method, path, headers, body, self._number)
+        number, seen = len(self._api.received), self._api._seen  # noqa: SLF001 (its other half)
+        seen[body] += 1
+        request = Received(number, method, path, headers, body, self._number, seen[body])
         self._unanswered += 1
         answer = self._api._take(request)  # noqa: SLF001 (its other half)
         if answer is None:
@@ -250,9 +346,35 @@ class _Connection(asyncio.Protocol):
         if answer.cut == "reset":
             self._reset(answer)
             return
+        if answer.drip:
+            self._drip(answer, answer.encode())
+            return
         self._transport.write(answer.encode())
-        if answer.cut:
+        self._finish(answer)
+
+    def _drip(self, answer: Answer, left: bytes) -> None:
+        """Send a byte, and the others later."""
+        if self._transport.is_closing():
+            return
+        self._transport.write(left[:1])
+        if len(left) > 1:
+            asyncio.get_running_loop().call_later(answer.drip, self._drip, answer, left[1:])
+        else:
+            self._finish(answer)
+
+    def _finish(self, answer: Answer) -> None:
+        if answer.endless:
+            self._go_on(answer.endless)
+        elif answer.cut:
             self._transport.close()
+
+    def _go_on(self, endless: bytes) -> None:
+        """Send the same again and again, as fast as it is read."""
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() < len(endless):
+            self._transport.write(endless)
+        asyncio.get_running_loop().call_later(0.0005, self._go_on, endless)
 
     def _reset(self, answer: Answer) -> None:
         """Send what there is, then reset the connection as a crashed server does."""

@@ -30,7 +30,9 @@ def post_rows(
     *,
     transform: Transform | None = None,
     key: str | Sequence[str] | None = None,
+    name: str | None = None,
     on_error: OnError | None = None,
+    ordering_key: str | None = None,
     limit: int | None = None,
     budget: Budget = _NO_LIMITS,
     chunk_size: int = 5000,
@@ -44,10 +46,15 @@ def post_rows(
         api: a URL to POST one JSON record a request to, or an `Api`.
         transform: takes a list of rows and gives the records to send, more or fewer; or what
             `per_row` makes of a function of one row. None sends the rows as they are.
-        key: the column or columns that tell one row from another, for messages and errors.
+        key: the column or columns that tell one row from another: for messages and errors, and
+            for the idempotency key of a request that holds one record.
+        name: of the transfer, a part of its idempotency keys.
         on_error: takes a list of `FailedRow` (the record, and why), between fetches, while there is
             no room for more, and before the call returns; the run goes on. Without it the first
             failure stops the run.
+        ordering_key: a column of the rows (of the records, where a transform takes whole chunks).
+            Records with one value of it are sent in the order of reading, each once the one before
+            it is settled; others overtake them. It needs one record a request.
         limit: rows to read, at most.
         budget: what the run may cost.
         chunk_size: rows that a transform gets at once, at most; the first chunk has 100.
@@ -70,7 +77,9 @@ def post_rows(
         api,
         transform=transform,
         key=key,
+        name=name,
         on_error=on_error,
+        ordering_key=ordering_key,
         limit=limit,
         budget=budget,
         chunk_size=chunk_size,
@@ -88,7 +97,9 @@ def copy_to_api(
     row_factory: RowFactory[Any] = dict_row_factory,
     transform: Transform | None = None,
     key: str | Sequence[str] | None = None,
+    name: str | None = None,
     on_error: OnError | None = None,
+    ordering_key: str | None = None,
     limit: int | None = None,
     budget: Budget = _NO_LIMITS,
     chunk_size: int = 5000,
@@ -110,7 +121,9 @@ def copy_to_api(
         row_factory: makes rows of what the cursor gives.
         transform: as in `post_rows`, as are all that follow.
         key: the column or columns that tell one row from another.
+        name: of the transfer.
         on_error: takes a list of `FailedRow`.
+        ordering_key: a column; records with one value of it are sent one after another.
         limit: rows to read, at most.
         budget: what the run may cost.
         chunk_size: rows that are fetched at once, at most; the first chunk has 100.
@@ -137,7 +150,9 @@ def copy_to_api(
         row_factory=row_factory,
         transform=transform,
         key=key,
+        name=name,
         on_error=on_error,
+        ordering_key=ordering_key,
         limit=limit,
         budget=budget,
         chunk_size=chunk_size,

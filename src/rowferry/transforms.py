@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from rowferry.exceptions import ConfigError
@@ -56,32 +66,49 @@ class Shaped(NamedTuple):
         keys: one a record; empty where no key was declared.
         skipped: rows that gave no record, where that can be told.
         failed: rows whose own function raised, with their keys.
+        turns: one a record, its row's value of the ordering key; empty where none was declared.
     """
 
     records: Sequence[Any]
     keys: Sequence[Key]
     skipped: int
     failed: Sequence[tuple[Key | None, FailedRow]]
+    turns: Sequence[tuple[Hashable]] = ()
+
+    def without(self, indexes: Collection[int]) -> Shaped:
+        """Leave out the records with these indexes, from 0."""
+        kept = [index for index in range(len(self.records)) if index not in indexes]
+        return self._replace(
+            records=[self.records[index] for index in kept],
+            keys=[self.keys[index] for index in kept] if self.keys else (),
+            turns=[self.turns[index] for index in kept] if self.turns else (),
+        )
 
 
-def shape(rows: list[Row], transform: Transform | None, key: tuple[str, ...] | None) -> Shaped:
+def shape(
+    rows: list[Row],
+    transform: Transform | None,
+    key: tuple[str, ...] | None,
+    ordering_key: str | None = None,
+) -> Shaped:
     """
-    Turn a chunk of rows into records with their keys.
+    Turn a chunk of rows into records with their keys and turns.
 
     Raises:
         ConfigError: a row or record has no such key column, a key stands twice in what a
             transform gave, or a transform gave None.
     """
     if transform is None:
-        return Shaped(rows, key_of_each(rows, key), 0, ())
+        return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key))
     if isinstance(transform, PerRow):
-        return _shape_each(rows, transform.function, key)
+        return _shape_each(rows, transform.function, key, ordering_key)
     given = transform(rows)
     if given is None:
         raise ConfigError("transform gave None; it must return or yield the records of its chunk")
     records = list(given)
+    turns = turns_of(records, ordering_key)
     if key is None:
-        return Shaped(records, (), 0, ())
+        return Shaped(records, (), 0, (), turns)
     keys = key_of_each(records, key)
     try:
         _check_keys(keys, set(key_of_each(rows, key)))
@@ -89,19 +116,24 @@ def shape(rows: list[Row], transform: Transform | None, key: tuple[str, ...] | N
         raise ConfigError(
             f"the key columns {', '.join(key)} hold no plain values: {error}"
         ) from error
-    return Shaped(records, keys, len(rows) - len(keys), ())
+    return Shaped(records, keys, len(rows) - len(keys), (), turns)
 
 
 def _shape_each(
-    rows: list[Row], function: Callable[[Row], Any], key: tuple[str, ...] | None
+    rows: list[Row],
+    function: Callable[[Row], Any],
+    key: tuple[str, ...] | None,
+    ordering_key: str | None,
 ) -> Shaped:
     """Call a function of one row on each; one that raises takes no other row along."""
     records: list[Any] = []
     keys: list[Key] = []
     failed: list[tuple[Key | None, FailedRow]] = []
+    turns: list[tuple[Hashable]] = []
     skipped = 0
     for row in rows:
         row_key = key_of(row, key) if key else None
+        row_turns = turns_of([row], ordering_key)  # before the function may change the row
         try:
             made = records_of(function(row))
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
@@ -109,19 +141,44 @@ def _shape_each(
             continue
         skipped += not made
         records += made
+        turns += row_turns * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, skipped, failed)
+    return Shaped(records, keys, skipped, failed, turns)
+
+
+def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:
+    """
+    Give each row's value of the ordering key; an empty list where none is declared.
+
+    Raises:
+        ConfigError: a row has no such column, or its value cannot be compared.
+    """
+    if ordering_key is None:
+        return []
+    try:
+        turns: list[tuple[Hashable]] = [
+            (key_of(row, (ordering_key,), "ordering_key")[0],) for row in rows
+        ]
+        set(turns)
+    except TypeError as error:
+        raise ConfigError(f"ordering_key {ordering_key} holds no plain values: {error}") from error
+    return turns
 
 
 def key_of_each(rows: Sequence[Row], key: tuple[str, ...] | None) -> list[Key]:
     """Give the key of each row; an empty list where none is declared."""
     if key is None:
         return []
+    if set(map(type, rows)) == {dict}:
+        with contextlib.suppress(KeyError):  # `key_of` tells what there is
+            if len(key) > 1:
+                return list(map(itemgetter(*key), rows))
+            return list(zip(map(itemgetter(*key), rows), strict=True))
     return [key_of(row, key) for row in rows]
 
 
-def key_of(row: Row, key: tuple[str, ...]) -> Key:
+def key_of(row: Row, key: tuple[str, ...], kind: str = "key column") -> Key:
     """
     Give the values of a row's key columns.
 
@@ -134,7 +191,7 @@ def key_of(row: Row, key: tuple[str, ...]) -> Key:
         return tuple(row[column] for column in key)
     except (KeyError, IndexError, AttributeError, TypeError) as error:
         there_are = ", ".join(map(str, _columns(row))) or f"only a {type(row).__name__}"
-        raise ConfigError(f"no key column {', '.join(key)} in a row; there are: {there_are}") from (
+        raise ConfigError(f"no {kind} {', '.join(key)} in a row; there are: {there_are}") from (
             error
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,7 +13,7 @@ from rowferry.batches import Fate
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from rowferry.batches import Response
+    from rowferry.batches import Attempts, Response
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -31,57 +31,182 @@ class Verdict(msgspec.Struct, frozen=True):
     retry_after: float | None = None
 
 
+RETRYABLE = frozenset({Fate.NOT_SENT, Fate.REFUSED, Fate.AMBIGUOUS, Fate.CONFLICT})
+"""After these the records are sent again."""
+
 _REFUSING = frozenset({408, 421, 425, 429})
 _PERMANENT = frozenset({501, 505})
-_SERVICE_UNAVAILABLE = 503
+_UNCLEAR = frozenset({400, 422})
+_MULTI_STATUS = 207
 _UNAUTHORIZED = 401
+_MISSING = 404
 _PROXY_AUTH = 407
+_CONFLICT = 409
+_TOO_LARGE = 413
+_SERVER_ERROR = 500
+_SERVICE_UNAVAILABLE = 503
+_STATUSES = range(200, 600)
 
 
-def judge(
-    response: Response, success_status: Collection[int], now: float, origin: str = ""
-) -> Verdict:
+class Rules(msgspec.Struct, frozen=True):
     """
-    Say what a complete answer means.
+    What an answer means to one API.
 
-    Args:
-        response: final (no 1xx).
+    Attributes:
         success_status: the statuses that acknowledge a request.
-        now: seconds since the epoch, to read a Retry-After that is a date.
-        origin: scheme, host and port of the API, to tell a redirect within it from one elsewhere.
+        retry_on_status: the statuses after which records are sent again; None means the table's.
+            Those that it adds are ambiguous, those that it leaves out are rejections.
+        method: of the requests.
+        origin: scheme, host and port, to tell a redirect within the API from one elsewhere.
 
     Source: RFC 9110, sections 10.2.3 and 15.
     """
-    status = response.status
-    reason = f"the API answered {status}"
-    if status in success_status:
-        return Verdict(Fate.DELIVERED, reason)
-    if status in _REFUSING or (status == _SERVICE_UNAVAILABLE and response.header(b"retry-after")):
-        return Verdict(Fate.REFUSED, reason, retry_after(response.header(b"retry-after"), now))
-    return _judge_final(response, reason, origin)
+
+    success_status: Collection[int]
+    retry_on_status: Collection[int] | None = None
+    method: str = "POST"
+    origin: str = ""
+
+    def judge(
+        self,
+        response: Response,
+        now: float,
+        *,
+        count: int = 1,
+        attempts: Attempts | None = None,
+    ) -> Verdict:
+        """
+        Say what a complete answer means.
+
+        Args:
+            response: final (no 1xx).
+            now: seconds since the epoch, to read a Retry-After that is a date.
+            count: records in the request.
+            attempts: of them before this one; None where this was the first.
+        """
+        reason = f"the API answered {response.status}"
+        when = bool(response.header(b"retry-after"))
+        fate = self.fate(response.status, when=when)
+        if fate is Fate.REJECTED:
+            fate = self._looked_at(response.status, count, attempts)
+        if fate is Fate.REFUSED:
+            return Verdict(fate, reason, pause_asked(response, now))
+        if fate is Fate.AUTH:
+            return Verdict(fate, f"{reason}: it does not accept the credentials in headers=")
+        if fate is Fate.STOP:
+            return Verdict(fate, self._stops(response, reason))
+        return Verdict(fate, reason)
+
+    def fate(self, status: int, *, when: bool = False) -> Fate:
+        """
+        Say what a status means by itself.
+
+        Args:
+            status: 200 to 599.
+            when: whether the answer has a Retry-After.
+        """
+        if status in self.success_status:
+            return Fate.DELIVERED
+        fate = _meaning(status, when=when)
+        if self.retry_on_status is not None:
+            if status in self.retry_on_status:
+                return fate if fate in RETRYABLE else Fate.AMBIGUOUS
+            if fate in RETRYABLE:
+                return Fate.REJECTED
+        return fate
+
+    def _looked_at(self, status: int, count: int, attempts: Attempts | None) -> Fate:
+        """Judge a rejection by what was sent, and how often."""
+        if attempts and attempts.ever_doubtful:
+            if status == _CONFLICT and not attempts.conflicts:
+                return Fate.CONFLICT
+            if status == _MISSING and self.method == "DELETE":
+                return Fate.DELIVERED
+        if count > 1:
+            if status == _TOO_LARGE:
+                return Fate.TOO_LARGE
+            if status in _UNCLEAR:
+                return Fate.UNCLEAR
+        return Fate.REJECTED
+
+    def _stops(self, response: Response, reason: str) -> str:
+        """Say why every record would meet the same."""
+        if response.status == _MULTI_STATUS:
+            return f"{reason}, a status for each item: item_results= tells how to read them"
+        if response.status == _PROXY_AUTH:
+            return f"{reason}: a proxy wants credentials"
+        if response.status // 100 == 3:  # noqa: PLR2004 (3xx)
+            return _redirect(response, reason, self.origin)
+        return f"{reason}, which is not in success_status"
 
 
-def _judge_final(response: Response, reason: str, origin: str) -> Verdict:
-    """Judge the statuses that say nothing of when to come again."""
-    match response.status // 100:
-        case 2:
-            return Verdict(Fate.STOP, f"{reason}, which is not in success_status")
-        case 3:
-            return Verdict(Fate.STOP, _redirect(response, reason, origin))
-        case 4:
-            return _judge_client_error(response.status, reason)
-        case _ if response.status in _PERMANENT:
-            return Verdict(Fate.REJECTED, reason)
-        case _:
-            return Verdict(Fate.AMBIGUOUS, reason)
-
-
-def _judge_client_error(status: int, reason: str) -> Verdict:
+def _meaning(status: int, *, when: bool) -> Fate:
+    """Give what the table has for a status that is no success."""
+    if status in _REFUSING or (status == _SERVICE_UNAVAILABLE and when):
+        return Fate.REFUSED
     if status == _UNAUTHORIZED:
-        return Verdict(Fate.AUTH, f"{reason}: it does not accept the credentials in headers=")
-    if status == _PROXY_AUTH:
-        return Verdict(Fate.STOP, f"{reason}: a proxy wants credentials")
-    return Verdict(Fate.REJECTED, reason)
+        return Fate.AUTH
+    if status < 400 or status == _PROXY_AUTH:  # noqa: PLR2004 (2xx, 3xx)
+        return Fate.STOP
+    if status < _SERVER_ERROR or status in _PERMANENT:
+        return Fate.REJECTED
+    return Fate.AMBIGUOUS
+
+
+# the items of a batch
+
+
+class Items(msgspec.Struct, frozen=True):
+    """
+    What became of the records of a batch whose answer has a status for each.
+
+    Attributes:
+        delivered: how many.
+        again: by the fate that they share, the indexes of those that are sent again.
+        rejected: by index, the status of those that the API will not take.
+    """
+
+    delivered: int
+    again: dict[Fate, list[int]]
+    rejected: dict[int, int]
+
+
+def judge_items(rules: Rules, statuses: Any, count: int) -> Items | str:
+    """
+    Sort the records of a batch by the statuses of their items, in order.
+
+    A status for which a whole request would stop the run (a redirect, 401) rejects its record.
+
+    Args:
+        statuses: what the user's `item_results` gave.
+        count: records that were sent.
+
+    Returns:
+        The items; or why they cannot be told, so that all of them are ambiguous.
+    """
+    try:
+        given = list(statuses)
+    except TypeError:
+        return f"item_results gave {statuses!r:.100}, not one status an item"
+    if len(given) != count:
+        return f"the answer has {len(given):,} items for {count:,} records"
+    delivered = 0
+    again: dict[Fate, list[int]] = {}
+    rejected: dict[int, int] = {}
+    for index, status in enumerate(given):
+        if type(status) is not int or status not in _STATUSES:
+            return f"item_results gave {status!r:.100} for item {index}, which is no status"
+        fate = rules.fate(status)
+        if fate is Fate.DELIVERED:
+            delivered += 1
+        elif fate in RETRYABLE:
+            again.setdefault(fate, []).append(index)
+        else:
+            rejected[index] = status
+    return Items(delivered, again, rejected)
+
+
+# headers
 
 
 def _redirect(response: Response, reason: str, origin: str) -> str:
@@ -98,6 +223,12 @@ def _redirect(response: Response, reason: str, origin: str) -> str:
         f"{reason}, a redirect{where}, and redirects are not followed: "
         "correct the url (a trailing slash is the usual cause)"
     )
+
+
+def pause_asked(response: Response, now: float) -> float | None:
+    """Give the longest time that the Retry-After headers of an answer ask for; None for none."""
+    asked = [retry_after(value, now) for name, value in response.headers if name == b"retry-after"]
+    return max((seconds for seconds in asked if seconds is not None), default=None)
 
 
 def retry_after(value: bytes | None, now: float) -> float | None:

@@ -114,8 +114,13 @@ api = etl.Api(
     request_timeout=10.0,
     connect_timeout=1.0,
     success_status={200, 409},
+    retry_on_status=[429, 503],
+    idempotency_header="X-Request-Id",
+    on_ambiguous="dead_letter",
     tls={"ca": "ca.pem"},
 )
+etl.Api("https://h/", item_results=lambda answer: [item["s"] for item in answer.json()])
+etl.Api("https://h/", limits=etl.Limits(concurrency="adaptive"))
 etl.Api("https://h/", tls=ssl.create_default_context())
 
 
@@ -168,9 +173,11 @@ etl.copy_to_api(
     row_factory=row_factories.namedtuple_row_factory,
     transform=transform,
     key=("id",),
+    name="nightly",
     on_error=on_error,
+    ordering_key="customer",
     limit=100,
-    budget=etl.Budget(max_dead=5, deadline=60.0, grace=5.0),
+    budget=etl.Budget(max_dead=5, max_dead_from_start=None, deadline=60.0, grace=5.0),
     chunk_size=1000,
     progress=progress,
 )

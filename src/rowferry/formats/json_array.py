@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rowferry.formats.contract import taken_apart
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +21,10 @@ class JsonArray:
     def join(self, records: Sequence[bytes]) -> bytes:
         """Put the records between brackets, with commas between them."""
         return b"[" + b",".join(records) + b"]"
+
+    def split(self, body: bytes, sizes: Sequence[int]) -> list[bytes]:
+        """Take a body apart again."""
+        return taken_apart(body, sizes, start=1)
 
 
 FORMAT = JsonArray()

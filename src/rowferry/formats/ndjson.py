@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rowferry.formats.contract import taken_apart
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +25,10 @@ class Ndjson:
     def join(self, records: Sequence[bytes]) -> bytes:
         """Put the records on lines of their own."""
         return b"\n".join(records) + b"\n"
+
+    def split(self, body: bytes, sizes: Sequence[int]) -> list[bytes]:
+        """Take a body apart again."""
+        return taken_apart(body, sizes, start=0)
 
 
 FORMAT = Ndjson()

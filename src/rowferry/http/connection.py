@@ -12,22 +12,21 @@ Sources: RFC 9112; https://github.com/MagicStack/httptools
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import httptools
 
-from rowferry.batches import Response
+from rowferry.batches import MAX_BODY, Response
 
 if TYPE_CHECKING:
     import ssl
 
     from rowferry.http.endpoint import Endpoint
 
-MAX_BODY = 64 * 1024
-"""Bytes of an answer's body that are read; where there is more, the connection is closed."""
-
 _MAX_HEAD = 64 * 1024
-_MAX_ANSWER = 1024 * 1024  # as it came: chunks of one byte are six
+_CHUNKED = 16  # times the body, as it came: chunks of one byte are six
+_LIMITED = (b"ratelimit", b"rate-limit")
 _MAX_INTERIM = 100
 _FIRST_FINAL = 200
 _STATUSES = range(_FIRST_FINAL, 600)
@@ -50,17 +49,23 @@ class Connection(asyncio.Protocol):
     """
     One connection, owned by one worker.
 
+    Args:
+        max_body: bytes of an answer's body that are read; where there is more, it is left there.
+
     Attributes:
         usable: whether the next request may be sent on it.
+        sent_at: when the latest request was written, in seconds of `time.monotonic` (uvloop's clock
+            has milliseconds only).
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_body: int = MAX_BODY) -> None:
         self.usable = False
+        self.sent_at = 0.0
         self._loop = loop
+        self._max_body = max_body
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[Response] | None = None
-        self._sent_at = 0.0
         self._interim = 0
         self._known_bytes = b""
         self._known: Response
@@ -70,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._begun = False
         self._status = 0  # 0 until the headers are complete
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body = b""
+        self._body = bytearray()
         self._received = 0
         self._framed = False
         self._keep = False
@@ -89,13 +94,13 @@ class Connection(asyncio.Protocol):
         if not self.usable:
             self._fail("the connection was closed before the request", handed_over=False)
             return answer
-        self._sent_at = self._loop.time()
+        self.sent_at = monotonic()
         self._transport.write(request)
         return answer
 
     def expire(self, sent_before: float, reason: str) -> None:
         """Give up the answer that is awaited if its request was sent before that time."""
-        if self._waiting and self._sent_at < sent_before:
+        if self._waiting and self.sent_at < sent_before:
             self._fail(reason)
 
     def close(self) -> None:
@@ -179,8 +184,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
-        if len(self._body) < MAX_BODY:
-            self._body += body[: MAX_BODY - len(self._body) + 1]
+        if len(self._body) <= self._max_body:
+            self._body += body[: self._max_body - len(self._body) + 1]
 
     def on_message_complete(self) -> None:
         """Take the answer, or pass by an interim one."""
@@ -212,7 +217,7 @@ class Connection(asyncio.Protocol):
             self._fail(self._problem)
         elif not self._status and self._received > _MAX_HEAD:
             self._fail(f"the head of the answer is longer than {_MAX_HEAD:,} bytes")
-        elif len(self._body) > MAX_BODY or self._received > _MAX_ANSWER:
+        elif len(self._body) > self._max_body or self._received > _CHUNKED * self._max_body:
             self._response = self._answer()
             self._keep = False
             self._finish()
@@ -226,7 +231,9 @@ class Connection(asyncio.Protocol):
     def _answer(self) -> Response:
         if self._status not in _STATUSES:
             self._problem = f"the answer has the status {self._status}"
-        return Response(self._status, tuple(self._headers), self._body[:MAX_BODY])
+        limited = any(word in name for name, _ in self._headers for word in _LIMITED)
+        body = bytes(self._body[: self._max_body])
+        return Response(self._status, tuple(self._headers), body, limited)
 
     def _finish(self) -> None:
         """Hand over the answer; keep the connection only where nothing is left on it."""
@@ -255,7 +262,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-async def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, seconds: float) -> Connection:
+async def connect(
+    endpoint: Endpoint,
+    tls: ssl.SSLContext | None,
+    seconds: float,
+    *,
+    max_body: int = MAX_BODY,
+) -> Connection:
     """
     Open a connection to *endpoint* within *seconds*, TLS handshake included.
 
@@ -264,7 +277,7 @@ async def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, seconds: float
         TimeoutError: it took too long.
     """
     loop = asyncio.get_running_loop()
-    connection = Connection(loop)
+    connection = Connection(loop, max_body)
     async with asyncio.timeout(seconds):
         await loop.create_connection(
             lambda: connection,

@@ -1,0 +1,30 @@
+"""What each worker of a delivery has for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from rowferry.http.connection import Connection
+
+
+class Lane:
+    """
+    A worker's own.
+
+    Attributes:
+        sending: whether it awaits or reads an answer.
+        delivered_before: records that were delivered when its batch was sent.
+        probe: whether its batch only asks whether an outage is over.
+    """
+
+    __slots__ = ("connection", "delivered_before", "probe", "sending", "task")
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.delivered_before = 0
+        self.probe = False
+        self.sending = False
+        self.task: asyncio.Task[None]

@@ -1,0 +1,277 @@
+"""What is done about answers, and for want of them: settle, divide, send again, or stop."""
+
+from __future__ import annotations
+
+import random
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from rowferry.batches import Attempts, Batch, Fate, Response
+from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
+from rowferry.formats.contract import split_of
+from rowferry.quota import told_by
+from rowferry.retry import Step
+from rowferry.settling import Rejection, Settling
+from rowferry.splitting import Pieces, halves, no_larger_than, sorted_out
+from rowferry.verdict import Verdict, pause_asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rowferry.api import Api
+    from rowferry.gate import Gate
+    from rowferry.handoff import Handoff
+    from rowferry.http.connection import ExchangeError
+    from rowferry.lanes import Lane
+    from rowferry.ledger import Ledger
+    from rowferry.waiting import Timers, Waiting
+
+LONGEST_PAUSE = 600.0
+"""Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
+
+_AFTER_CONFLICT = 1.0
+
+
+class Outcomes:
+    """
+    Acts on what came of a request, unless its records were simply taken.
+
+    The verdict is `verdict.py`'s and the next step `Retry`'s; here it is done.
+
+    Args:
+        api: what its answers mean, and how often to send again.
+        ledger: counts what happens.
+        handoff: is told of batches that are divided.
+        gate: is told of every answer.
+        waiting: takes what is to be sent again.
+        settling: takes what is done with.
+        timers: wait for it.
+        on_ready: called when batches may have become ready to be sent.
+        on_settled: called with each batch that is settled, or held back.
+        on_stop: called with the reason where the run has to stop.
+
+    Attributes:
+        stopping: whether nothing is to be sent any more.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        ledger: Ledger,
+        handoff: Handoff,
+        *,
+        gate: Gate,
+        waiting: Waiting,
+        settling: Settling,
+        timers: Timers,
+        on_ready: Callable[[], None],
+        on_settled: Callable[[Batch], None],
+        on_stop: Callable[[TransferError], None],
+    ) -> None:
+        self.stopping = False
+        self._api = api
+        self._ledger = ledger
+        self._handoff = handoff
+        self._gate = gate
+        self._waiting = waiting
+        self._settling = settling
+        self._timers = timers
+        self._on_ready = on_ready
+        self._on_settled = on_settled
+        self._on_stop = on_stop
+        self._split = split_of(api.format)
+        self._largest: int | None = None
+
+    def act(self, lane: Lane, batch: Batch, response: Response, now: float) -> None:
+        """Act on an answer that came at *now* and is not a success of all records as it stands."""
+        verdict = self._api.rules.judge(
+            response, time(), count=batch.count, attempts=batch.attempts
+        )
+        if verdict.fate is Fate.DELIVERED and self._api.item_results:
+            pieces = sorted_out(
+                batch, response, self._api.item_results, self._api.rules, self._opened
+            )
+            self._act_on_pieces(lane, batch, response, pieces, now)
+            return
+        self._pass_gate(lane, verdict, now)
+        match verdict.fate:
+            case Fate.DELIVERED:
+                self._settling.deliver(batch)
+                self._on_settled(batch)
+            case Fate.TOO_LARGE:
+                self._learn_size(batch.size // 2)
+                self._divide(batch)
+            case Fate.UNCLEAR:
+                self._divide(batch)
+            case Fate.REJECTED:
+                self._reject(batch, RejectedError, verdict.reason, response)
+            case Fate.AUTH:
+                self._settling.stop_for(AuthError, verdict.reason, response)
+            case Fate.STOP:
+                self._settling.stop_for(TransferError, verdict.reason, response)
+            case _:
+                self._try_again(lane, batch, verdict, response)
+
+    def act_on_failure(self, lane: Lane, batch: Batch, failure: ExchangeError) -> None:
+        """Act on a request without a complete answer, or one that could not be sent."""
+        fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
+        verdict = Verdict(fate, str(failure))
+        self._pass_gate(lane, verdict, monotonic())
+        self._try_again(lane, batch, verdict, None)
+
+    def _act_on_pieces(
+        self, lane: Lane, batch: Batch, response: Response, pieces: Pieces | str, now: float
+    ) -> None:
+        """Act on an answer that has a status for each record, or should have."""
+        if isinstance(pieces, str):
+            verdict = Verdict(Fate.AMBIGUOUS, pieces)
+            self._pass_gate(lane, verdict, now)
+            self._try_again(lane, batch, verdict, response)
+            return
+        pause = pause_asked(response, time()) if pieces.fate is Fate.REFUSED else None
+        self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
+        self._settling.divided(pieces.batches)
+        if pieces.delivered:
+            self._settling.deliver(pieces.delivered)
+            self._on_settled(pieces.delivered)
+        for piece, status in pieces.rejected:
+            reason = f"the API answered {status} for the item"
+            self._reject(piece, RejectedError, reason, response, status)
+        for piece, fate in pieces.again:
+            reason = "the API did not take some items of a batch"
+            self._try_again(lane, piece, Verdict(fate, reason, pause), response)
+
+    def _pass_gate(self, lane: Lane, verdict: Verdict, now: float) -> None:
+        """Let the gate know what came back."""
+        gate, was_probing = self._gate, self._gate.probing
+        if verdict.fate is Fate.DELIVERED and lane.connection:
+            gate.delivered(lane.connection.sent_at, now)
+            return
+        if verdict.fate is Fate.REFUSED:
+            keep = gate.refused(now, verdict.retry_after)
+        elif verdict.fate in {Fate.AMBIGUOUS, Fate.NOT_SENT}:
+            keep = gate.failed(now)
+        else:
+            gate.answered(now)
+            return
+        if not self.stopping:
+            self._timers.after(keep, self._free_place)
+        if gate.probing and not was_probing:
+            self._waiting.wake()  # they are what to ask with, and go on once it is over
+
+    def _free_place(self) -> None:
+        self._gate.free_place()
+        self._on_ready()
+
+    def heed(self, response: Response, now: float) -> None:
+        """Lower the pace to what the API tells of its quota."""
+        told = told_by(response, time())
+        if told:
+            self._gate.told(told, now)
+
+    def _try_again(
+        self, lane: Lane, batch: Batch, verdict: Verdict, response: Response | None
+    ) -> None:
+        """Send a batch again after a while, unless it was sent too often or is too old."""
+        if verdict.fate is Fate.AMBIGUOUS and self._api.on_ambiguous == "dead_letter":
+            reason = f"{verdict.reason}, so the API may have it, and on_ambiguous='dead_letter'"
+            self._reject(batch, ExhaustedError, reason, response, sure=False)
+            return
+        if self.stopping:
+            return  # it stays pending
+        now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
+        self._ledger.problem = verdict.reason
+        pause = verdict.retry_after or 0.0
+        if pause > LONGEST_PAUSE:
+            wants = f"{verdict.reason} and wants no requests for {pause:.0f} s"
+            self._on_stop(TransferError(f"{self._api}: {wants}"))
+            return
+        attempts = (batch.attempts or Attempts(now, lane.delivered_before)).after(
+            verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
+        )
+        outage = self._gate.outage_since
+        step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
+        if step is Step.WAIT:
+            attempts = attempts.begun_anew(delivered)
+            self._gate.close(now)
+            self._waiting.wake()
+        if step is Step.AGAIN or step is Step.WAIT:
+            self._put_off(batch.again(attempts), verdict.fate, pause)
+            return
+        reason = f"{verdict.reason}, after {attempts.tries} tries"
+        if step is Step.POISON:
+            self._reject(batch, ExhaustedError, reason, response)
+        else:
+            message = self._settling.message(
+                f"{reason}; nothing else got through meanwhile", response
+            )
+            status = response.status if response else None
+            self._on_stop(ExhaustedError(message, status=status))
+
+    def _put_off(self, batch: Batch, fate: Fate, pause: float) -> None:
+        """Let a batch wait for its next try; in an outage for nothing but its turn."""
+        if fate is Fate.CONFLICT:
+            wait = _AFTER_CONFLICT
+        elif self._gate.probing:
+            self._waiting.again.append(batch)
+            return
+        else:
+            tries = batch.attempts.tries if batch.attempts else 1
+            backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
+            wait = max(backoff, pause)
+        self._waiting.put_off(batch)
+        self._timers.after(wait, self._due, batch)
+
+    def _due(self, batch: Batch) -> None:
+        self._waiting.due(batch)
+        self._on_ready()
+
+    # batches that are divided
+
+    def divide_new(self) -> None:
+        """Divide new batches that are larger than what the API was seen to take."""
+        if self._largest is not None:
+            self._divide_waiting(self._largest)
+
+    def _learn_size(self, size: int) -> None:
+        """Send no batches larger than *size* bytes from now on, but for single records."""
+        self._largest = min(size, self._largest or size)
+        self._handoff.shrink(self._largest)
+        self._divide_waiting(self._largest)
+
+    def _divide_waiting(self, largest: int) -> None:
+        before = list(self._waiting.new)
+        if all(batch.size <= largest for batch in before):
+            return
+        after = [piece for batch in before for piece in self._no_larger(largest, batch)]
+        if len(after) > len(before):
+            self._waiting.new.clear()
+            self._waiting.new.extend(after)
+            self._settling.divided(len(after) - len(before) + 1)
+
+    def _divide(self, batch: Batch) -> None:
+        """Send both halves of a batch, before all that is new."""
+        self._settling.divided(2)
+        self._waiting.add_first(halves(self._opened(batch)))
+
+    def _no_larger(self, largest: int, batch: Batch) -> list[Batch]:
+        return no_larger_than(largest, self._opened(batch)) if batch.size > largest else [batch]
+
+    def _opened(self, batch: Batch) -> Batch:
+        return batch.opened(self._split) if self._split else batch
+
+    def _reject(
+        self,
+        batch: Batch,
+        kind: type[RejectedError],
+        reason: str,
+        response: Response | None,
+        status: int | None = None,
+        *,
+        sure: bool = True,
+    ) -> None:
+        """Settle records that the API will not take."""
+        if status is None and response is not None:
+            status = response.status
+        self._settling.reject(Rejection(batch, kind, reason, status, response), sure=sure)
+        self._on_settled(batch)

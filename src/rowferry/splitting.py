@@ -1,0 +1,98 @@
+"""Batches to smaller ones: halves, no larger than, and by what became of each record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from rowferry.batches import Batch, Fate, Response
+from rowferry.verdict import judge_items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rowferry.verdict import Rules
+
+ItemResults: TypeAlias = "Callable[[Response], Sequence[int]]"
+"""Takes an answer and gives a status for each record of its request, in their order."""
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Give the first and the second half of a batch of two records or more."""
+    middle = batch.count // 2
+    return batch.of(range(middle)), batch.of(range(middle, batch.count))
+
+
+def no_larger_than(size: int, batch: Batch) -> list[Batch]:
+    """Give the parts of a batch, in order, each of at most *size* bytes or of one record."""
+    if batch.size <= size or batch.count == 1:
+        return [batch]
+    return [piece for half in halves(batch) for piece in no_larger_than(size, half)]
+
+
+class Pieces(NamedTuple):
+    """
+    What became of a batch whose answer has a status for each record.
+
+    Attributes:
+        delivered: those that were; None where none was.
+        rejected: those that were, with their statuses.
+        again: those that are sent again, with what became of them.
+    """
+
+    delivered: Batch | None
+    rejected: list[tuple[Batch, int]]
+    again: list[tuple[Batch, Fate]]
+
+    @property
+    def batches(self) -> int:
+        """How many batches it has become."""
+        return (self.delivered is not None) + len(self.rejected) + len(self.again)
+
+    @property
+    def fate(self) -> Fate:
+        """What became of the request as a whole: delivered if any record was settled by it."""
+        if self.delivered or self.rejected:
+            return Fate.DELIVERED
+        return (
+            Fate.REFUSED
+            if any(fate is Fate.REFUSED for _, fate in self.again)
+            else self.again[0][1]
+        )
+
+
+def sorted_out(
+    batch: Batch,
+    response: Response,
+    item_results: Callable[[Response], Any],
+    rules: Rules,
+    opened: Callable[[Batch], Batch] = lambda batch: batch,
+) -> Pieces | str:
+    """
+    Sort the records of a batch by what the answer says of each.
+
+    Args:
+        opened: gives a batch with its parts.
+
+    Returns:
+        The pieces; or why they cannot be told, so that all of them are ambiguous.
+    """
+    try:
+        statuses = item_results(response)
+    except Exception as error:  # noqa: BLE001 (the answer may be anything, and the user's code too)
+        return f"item_results raised {error!r:.200} on an answer {response.status}"
+    items = judge_items(rules, statuses, batch.count)
+    if isinstance(items, str):
+        return items
+    if items.delivered == batch.count:
+        return Pieces(batch, [], [])
+    batch = opened(batch)
+    settled = items.rejected.keys() | {index for group in items.again.values() for index in group}
+    good = [index for index in range(batch.count) if index not in settled]
+    by_status: dict[int, list[int]] = {}
+    for index, status in items.rejected.items():
+        by_status.setdefault(status, []).append(index)
+    return Pieces(
+        batch.of(good) if good else None,
+        [(batch.of(group), status) for status, group in by_status.items()],
+        [(batch.of(group), fate) for fate, group in items.again.items()],
+    )
