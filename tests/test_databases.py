@@ -205,6 +205,12 @@ def test_a_chunk_size_below_one_is_refused_before_anything_runs(conn, size):
             write()
 
 
+@pytest.mark.parametrize("key", [5, (), ("code", 5), "", [""]])
+def test_a_key_that_is_no_column_name_is_refused(conn, key):
+    with pytest.raises(ConfigError, match="key must be a column name or a sequence of them"):
+        fetchall("SELECT 1 AS a", conn, key=key)
+
+
 def test_two_columns_of_one_name_are_an_error_that_names_them(conn):
     with pytest.raises(SourceError, match=r"'a'.*AS"):
         fetchall("SELECT 1 AS a, 2 AS a", conn)

@@ -75,8 +75,8 @@ def rows_of(conn, table="t"):
     return conn.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall()
 
 
-def read(conn, query, *, tolerant=False, raw_json=False):
-    with Reader(Query(query, conn, (), tuples), tolerant=tolerant, raw_json=raw_json) as reader:
+def read(conn, query, *, tolerant=False, unread=False):
+    with Reader(Query(query, conn, (), tuples), tolerant=tolerant, unread=unread) as reader:
         return reader.fetch(100)
 
 
@@ -435,7 +435,7 @@ def test_a_time_with_a_zone_is_read_in_utc_whatever_the_sessions_zone(duck):
 
 def test_json_columns_come_raw_where_they_are_wanted_so(duck):
     query = "SELECT '{\"a\": 1}'::JSON AS a, NULL::JSON AS b, '{}' AS c"
-    ((first, second, third),) = read(duck, query, raw_json=True)
+    ((first, second, third),) = read(duck, query, unread=True)
     assert first == RawJSON('{"a": 1}')
     assert (second, third) == (None, "{}")
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry import transactions
 from rowferry.databases import recognise
-from rowferry.db_params import check_address, connect
+from rowferry.db_params import connect, database_at
 from rowferry.exceptions import ConnectError
 
 if TYPE_CHECKING:
-    from rowferry.databases.contract import Connection
+    from rowferry.databases.contract import Connection, Database
 
 _LOOK_EACH = 0.05
 """Seconds after which somebody who waits for a connection looks whether it is still wanted."""
@@ -25,17 +25,14 @@ def is_address(conn: Any) -> bool:
     return isinstance(conn, str | Mapping)
 
 
-def check(conn: Any) -> None:
+def database_of(conn: Any) -> Database:
     """
-    Accept what a connection can be had of; connects to nothing.
+    Give the database of what a connection can be had of; connects to nothing.
 
     Raises:
         ConfigError: it is neither a connection, nor a DbParams or URL of a database known here.
     """
-    if is_address(conn):
-        check_address(conn)
-    else:
-        recognise(conn)
+    return database_at(conn) if is_address(conn) else recognise(conn)[0]
 
 
 @contextlib.contextmanager
@@ -45,7 +42,7 @@ def opened(conn: Any) -> Iterator[Connection]:
 
     Raises:
         ConnectError: the database cannot be reached or refuses the login.
-        ConfigError: as `check`.
+        ConfigError: as `database_of`.
     """
     if not is_address(conn):
         yield conn

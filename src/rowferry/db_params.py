@@ -140,16 +140,16 @@ def connect(
         _cannot_connect(target, password, error)
 
 
-def check_address(db_params: Mapping[str, Any] | str) -> None:
+def database_at(db_params: Mapping[str, Any] | str) -> Database:
     """
-    Accept a DbParams or a URL of a database that is known here; nothing is connected to.
+    Give the database that a DbParams or a URL is of; nothing is connected to.
 
     Raises:
         DriverError: there is no such database, or no such driver of it.
         DbParamsError: a parameter is missing or unknown.
         ConfigError: it is no URL.
     """
-    _target(db_params, None)
+    return _target(db_params, None).database
 
 
 def get_connection_string(

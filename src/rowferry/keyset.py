@@ -7,6 +7,7 @@ checked on the rows as they come, since a row that breaks this would be lost on 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import eq, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +32,8 @@ def columns_of_key(key: Any) -> Columns:
     """
     if key is None:
         return ()
+    if not isinstance(key, Iterable):
+        raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")
     columns = (key,) if isinstance(key, str) else tuple(key)
     if not columns or not all(isinstance(column, str) and column for column in columns):
         raise ConfigError(f"key must be a column name or a sequence of them, not {key!r}")

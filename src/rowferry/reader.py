@@ -63,7 +63,7 @@ class Reader:
         query: what to read.
         tolerant: a value that the driver cannot convert comes as `Unreadable` (invalid UTF-8 as
             lone surrogates), where it would fail the whole chunk.
-        raw_json: JSON columns come as `RawJSON`, unparsed.
+        unread: nobody looks at the values: JSON comes as `RawJSON`, an interval of months as text.
         alone: nobody else uses the connection while this reads, so that it may read ahead.
 
     Raises:
@@ -76,14 +76,14 @@ class Reader:
         query: Query,
         *,
         tolerant: bool = False,
-        raw_json: bool = False,
+        unread: bool = False,
         alone: bool = False,
     ) -> None:
-        connections.check(query.conn)
+        connections.database_of(query.conn)
         self._query = query
         self._ordered = OrderedQuery(query.sql, query.parameters, query.key) if query.key else None
         self._is_own = connections.is_address(query.conn)
-        self._reading = Reading(tolerant, raw_json, alone or self._is_own)
+        self._reading = Reading(tolerant, unread, alone or self._is_own)
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
@@ -258,7 +258,9 @@ class Reader:
             self._ends_transaction = False
             if not self._database.is_closed(self._conn):
                 transactions.commit(self._database, self._conn)
-        except Exception as error:  # noqa: BLE001 - each driver has exceptions of its own
+        except RowferryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what comes after the rows may fail as they may
             if not self._is_replaceable or not self._is_lost(error):
                 self._fail(error)
             logger.debug("the source was lost after its last row: %s", error)

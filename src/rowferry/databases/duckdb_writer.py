@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rowferry.databases.contract import ADDRESSES, Unreadable
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 from rowferry.sql import PlainInsert, plain_insert
 
@@ -28,7 +30,12 @@ WHERE constraint_type = 'FOREIGN KEY' AND referenced_table = table_name
 _TAKE_JSON = {"JSON", "VARCHAR"}
 """Columns that keep a dict or a list as JSON; all others as the driver binds it."""
 
-_WANT_CARE = (RawJSON, Mapping, list, tuple)
+_WANT_CARE = (RawJSON, Mapping, list, tuple, Unreadable, *ADDRESSES)
+
+_AS_THEY_ARE = {int, str, float, bool, type(None)}
+
+_MOST_DIGITS = 38
+"""Of a number that the driver binds as a decimal; of a longer one it makes a float."""
 
 Values = Callable[[Any], Sequence[Any]]
 """Gives the values of a row, in the order of the placeholders."""
@@ -62,7 +69,8 @@ class Target(NamedTuple):
         """Give what makes the values to store of each of *rows*."""
         names = self.insert.names
         values = _sequence if names is None else _getter(names)
-        if not any(issubclass(kind, _WANT_CARE) for kind in _types_in(rows)):
+        kinds = _types_in(rows)
+        if Decimal not in kinds and not any(issubclass(kind, _WANT_CARE) for kind in kinds):
             return values
         return lambda row: [
             _storable(value, takes_json=place in self.takes_json)
@@ -174,11 +182,28 @@ def _sequence(row: Any) -> Sequence[Any]:
 
 
 def _storable(value: Any, *, takes_json: bool) -> Any:
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is Decimal:
+        return value if _is_bound_exactly(value) else str(value)
     if isinstance(value, RawJSON):
-        return value.text.decode() if isinstance(value.text, bytes) else value.text
+        return raw_text(value)
+    if isinstance(value, Unreadable):
+        return value.text_for("DUCKDB")
     if takes_json and isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    return value
+        return json_text(value)
+    return str(value) if isinstance(value, ADDRESSES) else value
+
+
+def _is_bound_exactly(value: Decimal) -> bool:
+    text = str(value)  # a fifth of the time that as_tuple() takes
+    if len(text) <= _MOST_DIGITS and "E" not in text:
+        return True
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, str):  # NaN, infinity: floats have them too
+        return True
+    return max(len(digits) + max(exponent, 0), -exponent) <= _MOST_DIGITS
 
 
 def _last_name(table: str) -> str:

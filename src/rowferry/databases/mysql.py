@@ -12,11 +12,13 @@ from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
 from rowferry.databases.mysql_insert import EachRow, ManyRows, template
-from rowferry.databases.mysql_literals import Literals, as_json, fixed_zone
+from rowferry.databases.mysql_literals import Literals, fixed_zone
 from rowferry.databases.mysql_rows import Rows
 from rowferry.databases.mysql_types import column_type, declaration
 from rowferry.databases.mysql_values import TEXTS
+from rowferry.databases.mysql_words import RESERVED
 from rowferry.exceptions import BadIdentifierError
+from rowferry.json_text import json_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -213,6 +215,9 @@ class MySQL:
             )
         return "`" + name.replace("`", "``") + "`"
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f"%({name})s"
 
@@ -248,7 +253,7 @@ class MySQL:
             return EachRow(
                 conn, partial(bound, sql.encode(conn.encoding), literal, conn.encoding), run, ask
             )
-        row = self._literals(conn, lists=as_json).row
+        row = self._literals(conn, lists=json_text).row
         return ManyRows(conn, parts, row=row, run=run, ask=ask)
 
     def stream(self, conn: Connection, sql: str) -> Stream | None:
@@ -271,7 +276,8 @@ class MySQL:
         update: bool,
     ) -> str:
         """Give the INSERT; any unique key makes a row the same to the server, not just *key*."""
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         new = [f"{column} = VALUES({column})" for column in columns if column not in key]
         # No INSERT IGNORE: that would take every error for a duplicate.
         same = [f"{key[0]} = {key[0]}"]

@@ -14,6 +14,7 @@ from rowferry.databases.postgresql_copy import CopyStream
 from rowferry.databases.postgresql_rows import IN_TRANSACTION, open_rows
 from rowferry.databases.postgresql_table import table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
+from rowferry.databases.postgresql_words import RESERVED
 from rowferry.databases.postgresql_writer import PsycopgWriter
 from rowferry.exceptions import BadIdentifierError, DriverError
 
@@ -80,6 +81,14 @@ _ADVICE = {
     ),
     "cannot insert multiple commands into a prepared statement": (
         "psycopg 3 takes one statement at a time where there are parameters: use one call for each"
+    ),
+    "could not determine data type of parameter $": (
+        "psycopg 3 binds parameters on the server, and nothing tells it the type of this one: "
+        "write %s::text, or whatever type it is"
+    ),
+    "there is no parameter $": (
+        "psycopg 3 binds parameters on the server, which has them in SELECT, INSERT, UPDATE, "
+        "DELETE and VALUES only: write the value into any other statement, with psycopg.sql"
     ),
 }
 """What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
@@ -182,6 +191,9 @@ class PostgreSQL:
             )
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name.lower()) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f"%({name})s"
 
@@ -212,7 +224,8 @@ class PostgreSQL:
         *,
         update: bool,
     ) -> str:
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
