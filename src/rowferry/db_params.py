@@ -131,7 +131,7 @@ def connect(
     """
     target = _target(db_params, password_variable, driver)
     options = {**target.options, **kwargs}
-    password = kwargs.get("password", target.password)
+    password = options.get("password", target.password)
     try:
         return target.database.connect(target.params, target.password, options)
     except ConfigError:
@@ -228,7 +228,11 @@ def _split(url: str) -> SplitResult | None:
         parts.port  # noqa: B018 - raises where it is no number
     except ValueError:
         return None
-    return parts if parts.scheme and "://" in url else None
+    if not parts.scheme or "://" not in url:
+        return None
+    # A password with a / or # that is not encoded ends the host, and its rest would be shown.
+    rest = parts.path + parts.fragment
+    return None if parts.netloc and "@" in rest and "@" not in parts.netloc else parts
 
 
 def _password_from(variable: str) -> str:

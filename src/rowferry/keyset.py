@@ -15,6 +15,7 @@ from rowferry import sql as sql_text
 from rowferry.exceptions import ConfigError, SourceError
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Mapping, Sequence
 
     from rowferry.records import Key
@@ -57,13 +58,24 @@ def as_table(query: str) -> str:
     Raises:
         ConfigError: it is more than one statement, or none that only reads.
     """
-    query = query.strip().removesuffix(";")
-    if not sql_text.can_declare(query):
+    table = _without_end(query)
+    if not sql_text.can_declare(table):
         raise ConfigError(
             "key= reads a query in the order of the key, and for that puts it into FROM (…), where "
-            f"one SELECT, WITH or VALUES that changes nothing can stand, but not\n{query}"
+            f"one SELECT, WITH or VALUES that changes nothing can stand, but not\n{query.strip()}"
         )
-    return query
+    return table
+
+
+def _without_end(query: str) -> str:
+    """Give *query* without the semicolon at its end, the comments there and around."""
+
+    def mask(match: re.Match[str]) -> str:
+        filler = " " if match[0].startswith(("--", "/*")) else "x"
+        return filler * len(match[0])
+
+    code = sql_text.NOT_CODE.sub(mask, query).rstrip()
+    return query[: len(code.removesuffix(";").rstrip())].strip()
 
 
 def ordered(query: str, expressions: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _IDENTIFIER = re.compile(r"[\w$]+")
 
-_NOT_CODE = re.compile(
+NOT_CODE = re.compile(
     r"""
       \b[eE]'(?:[^'\\]|\\.|'')*'          # a string with escapes
     | '[^']*'                             # a string; a doubled quote is two strings in a row
@@ -220,7 +220,7 @@ def locks_rows(sql: str) -> bool:
 
 def without_text(sql: str) -> str:
     """Give *sql* with a space for each string, quoted identifier and comment."""
-    return _NOT_CODE.sub(" ", sql)
+    return NOT_CODE.sub(" ", sql)
 
 
 def error_text(sql: str, paramstyle: str, error: BaseException, advice: str = "") -> str:

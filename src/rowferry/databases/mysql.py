@@ -48,6 +48,9 @@ WHERE table_name = %(table)s AND table_schema = coalesce(%(schema)s, database())
 ORDER BY ordinal_position
 """
 
+_FLOAT = 4
+"""FIELD_TYPE.FLOAT of both drivers, in a cursor's description."""
+
 _LOST = {
     1053,  # the server shuts down
     1317,  # the query was interrupted
@@ -284,8 +287,7 @@ class MySQL:
         self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
         charset = conn.character_set_name()
-        columns = [(types.get(column) in TEXTS, f"q.{self.quote(column)}") for column in key]
-        return [_exact(column, charset) if text else column for text, column in columns]
+        return [_comparable(f"q.{self.quote(name)}", types.get(name), charset) for name in key]
 
     def key_value(self, expression: str, placeholder: str) -> str:
         del expression
@@ -374,6 +376,13 @@ def _with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _comparable(column: str, code: Any, charset: str) -> str:
+    """Give what to order and compare *column* by, so that what differs in Python differs there."""
+    if code == _FLOAT:
+        return f"(CAST({column} AS CHAR) + 0e0)"  # as it is read: with six digits
+    return _exact(column, charset) if code in TEXTS else column
+
+
 def _exact(column: str, charset: str) -> str:
     """
     Give *column*, which is text or binary, as bytes: no two texts are equal then.
@@ -381,4 +390,5 @@ def _exact(column: str, charset: str) -> str:
     As the connection's *charset* has them, which is that of the text it is compared with.
     """
     text = f"CAST(CONVERT({column} USING {charset}) AS BINARY)"
-    return f"CASE CHARSET({column}) WHEN 'binary' THEN {column} ELSE {text} END"
+    # Both branches of one type: a UUID, which says latin1, would become NULL.
+    return f"CASE CHARSET({column}) WHEN 'binary' THEN CAST({column} AS BINARY) ELSE {text} END"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, Writer
 
+_ACTIVE = 1  # libpq's PQTRANS_ACTIVE
 _PAGE = 500  # rows a round trip of execute_batch
 
 
@@ -67,7 +68,8 @@ class Psycopg2(PostgreSQL):
         return _Psycopg2Rows(self, conn, sql, parameters, types)
 
     def interrupt(self, conn: Connection) -> None:
-        conn.cancel()
+        if conn.info.transaction_status == _ACTIVE:
+            conn.cancel()
 
     def writer(self, conn: Connection, sql: str) -> Writer:
         return _Writer(conn, sql)

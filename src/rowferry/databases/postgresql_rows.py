@@ -157,9 +157,13 @@ class _RowsAhead(_DeclaredRows):
     def _ask(self, count: int) -> None:
         query = f'FETCH {count} FROM "{self._name}"'.encode()
         self._conn.lock.acquire()
+        try:
+            self._conn.pgconn.send_query_params(query, None, result_format=int(self._binary))
+            self._conn.pgconn.flush()
+        except BaseException:
+            self._conn.lock.release()
+            raise
         self._asked = count
-        self._conn.pgconn.send_query_params(query, None, result_format=int(self._binary))
-        self._conn.pgconn.flush()
 
     def _answer(self) -> tuple[Any, int]:
         from psycopg import errors, generators, pq  # noqa: PLC0415 - imported where used
