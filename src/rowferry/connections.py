@@ -44,7 +44,8 @@ def opened(conn: Any) -> Iterator[Connection]:
     try:
         yield own
     finally:
-        own.close()
+        if not recognise(own)[0].is_closed(own):  # one that was lost may be
+            own.close()
 
 
 def same(one: Any, other: Any) -> bool:

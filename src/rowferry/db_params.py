@@ -119,7 +119,8 @@ def connect(
             `sqlite:///file.db`; what follows `?` in it goes to the driver.
         password_variable: the environment variable that holds the password; None leaves it to the
             URL, or to the driver's own means (~/.pgpass).
-        driver: for a database that has two: "psycopg" (the default) or "psycopg2".
+        driver: for a database that has two: "psycopg" (the default) or "psycopg2",
+            "mssql_python" (the default) or "pyodbc".
         kwargs: go to the driver.
 
     Raises:

@@ -79,6 +79,8 @@ class OrderedQuery:
 
     def _rest(self, database: Database, last: Key) -> Statement:
         table, parameters = self._table, self._parameters
+        if isinstance(parameters, Mapping) and not _has_names(database):
+            parameters = tuple(parameters.values())
         if isinstance(parameters, Mapping) and parameters:
             names = [f"rowferry_{number}" for number in range(len(self._key))]
             condition = self._after(database, list(map(database.named_placeholder, names)))
@@ -94,6 +96,11 @@ class OrderedQuery:
     def _after(self, database: Database, places: list[str]) -> keyset.After:
         values = list(map(database.key_value, self._expressions, places))
         return keyset.after(self._expressions, values.__getitem__)
+
+
+def _has_names(database: Database) -> bool:
+    """Tell whether placeholders can have names, which SQL Server's cannot."""
+    return database.named_placeholder("a") != database.positional_placeholder("a")
 
 
 class OrderedRows:

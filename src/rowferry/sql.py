@@ -23,7 +23,7 @@ _NOT_CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NAME = r'(?:[^\W\d][\w$]*|"(?:[^",]|"")+"|`[^`,]+`)'
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^",]|"")+"|`[^`,]+`|\[[^\],]+\])'
 _PLAIN_INSERT = re.compile(
     rf"""\s*INSERT\s+INTO\s+({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})\s*
     (?:\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?

@@ -312,7 +312,11 @@ class Database(Protocol):
         ...
 
     def in_transaction(self, conn: Connection) -> bool:
-        """Tell whether a transaction is open, without asking the server."""
+        """
+        Tell whether a transaction is open; the server is asked only where no driver can tell.
+
+        Always True where the driver opens the next transaction itself when one ends.
+        """
         ...
 
     def in_users_transaction(self, conn: Connection) -> bool:
