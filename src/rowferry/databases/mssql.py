@@ -16,6 +16,7 @@ from rowferry.databases.mssql_driver import Login
 from rowferry.databases.mssql_rows import Rows
 from rowferry.databases.mssql_types import column_type, comparable, declaration
 from rowferry.databases.mssql_values import merge, quoted, values_of
+from rowferry.databases.mssql_words import RESERVED
 from rowferry.databases.mssql_writer import Writer
 from rowferry.exceptions import BadIdentifierError
 
@@ -188,6 +189,9 @@ class SQLServer:
             )
         return quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         del name
         return "?"  # there are no others
@@ -238,6 +242,8 @@ class SQLServer:
         update: bool,
     ) -> str:
         sql_text.insert(table, columns, placeholders)  # which refuses names that are none
+        table = sql_text.table_identifier(table, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return merge(table, columns, placeholders, key, update=update)
 
     def key_expressions(
