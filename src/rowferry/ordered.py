@@ -100,7 +100,7 @@ class OrderedQuery:
 
 def _has_names(database: Database) -> bool:
     """Tell whether placeholders can have names, which SQL Server's cannot."""
-    return database.named_placeholder("a") != database.positional_placeholder("a")
+    return database.named_placeholder("a") != database.named_placeholder("b")
 
 
 class OrderedRows:

@@ -24,5 +24,5 @@ RESERVED = frozenset(
 """
 Those of the manual, not tried on a server.
 
-Source: https://learn.microsoft.com/sql/t-sql/language-elements/reserved-keywords-transact-sql
+Source: Transact-SQL reference, Reserved keywords
 """
