@@ -5,6 +5,7 @@ import pytest
 from rowferry import copy_table_rows, fetchall, fetchone, generate_insert_sql, load
 from rowferry.databases import (
     duckdb_words,
+    mssql_words,
     mysql_words,
     oracle_words,
     postgresql_words,
@@ -22,7 +23,9 @@ OWN_WORDS = {
 
 
 def words(conn):
-    modules = (sqlite_words, postgresql_words, mysql_words, duckdb_words, oracle_words)
+    modules = (
+        *(sqlite_words, postgresql_words, mysql_words, duckdb_words, oracle_words, mssql_words),
+    )
     ours = set().union(*(module.RESERVED for module in modules))
     own = OWN_WORDS.get(recognise(conn)[0].dbtype)
     return sorted(ours.union(word for (word,) in (fetchall(own, conn, (), tuples) if own else ())))

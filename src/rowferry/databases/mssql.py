@@ -242,6 +242,8 @@ class SQLServer:
         update: bool,
     ) -> str:
         sql_text.insert(table, columns, placeholders)  # which refuses names that are none
+        table = sql_text.table_identifier(table, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return merge(table, columns, placeholders, key, update=update)
 
     def key_expressions(

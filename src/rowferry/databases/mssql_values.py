@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -11,6 +10,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from rowferry.databases.contract import ADDRESSES, Unreadable
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 from rowferry.sql import plain_insert
 
@@ -21,21 +22,15 @@ Written = Mapping[type, Callable[[Any], Any]]
 """By exact type of a value, what makes of it what the driver can bind without loss."""
 
 
-def _as_json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _raw_json(value: RawJSON) -> str:
-    return value.text.decode() if isinstance(value.text, bytes) else value.text
-
-
 def _zoned(value: dt.datetime) -> Any:
     return value if value.tzinfo is None else value.isoformat(sep=" ")
 
 
 WRITTEN: Written = {
-    RawJSON: _raw_json,
-    **dict.fromkeys((dict, list, tuple), _as_json),
+    RawJSON: raw_text,
+    **dict.fromkeys(ADDRESSES, str),
+    Unreadable: lambda value: value.text_for("MSSQL"),
+    **dict.fromkeys((dict, list, tuple), json_text),
     **dict.fromkeys((bytearray, memoryview), bytes),
     dt.timedelta: str,
     dt.time: dt.time.isoformat,  # which both drivers would bind without its fractions
