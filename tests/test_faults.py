@@ -593,6 +593,18 @@ def test_items_that_are_all_refused_are_a_refusal_with_its_pause():
     assert came.report.pending == 20
 
 
+def test_items_of_which_some_are_refused_are_a_pause_too():
+    def behave(request):
+        some = itemized(lambda record, _: 429 if record["id"] == 7 else 201)(request)
+        return Answer(status=200, headers={"Retry-After": "1000000"}, body=some.body)
+
+    with FakeApi(behave) as api:
+        came = sent_to(api, 40, **BATCHES, limits=Limits(concurrency=1))
+        assert len(api.received) == 1
+    assert "wants no requests for 1000000 s" in str(came.error)
+    assert (came.report.delivered, came.report.pending) == (19, came.report.records - 19)
+
+
 def test_room_is_what_it_was_when_all_is_settled():
     api = Api("http://h/", body_format="ndjson", batch_size=40)
     run = Run(of_rows(rows_of(200), api))
