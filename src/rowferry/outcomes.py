@@ -275,5 +275,6 @@ class Outcomes:
         """Settle records that the API will not take."""
         if status is None and response is not None:
             status = response.status
-        self._settling.reject(Rejection(batch, kind, reason, status, response), sure=sure)
+        answer = self._settling.shown(response)
+        self._settling.reject(Rejection(batch, kind, reason, status, answer), sure=sure)
         self._on_settled(batch)
