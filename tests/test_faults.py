@@ -606,6 +606,14 @@ def test_items_of_which_some_are_refused_are_a_pause_too():
     assert (came.report.delivered, came.report.pending) == (19, came.report.records - 19)
 
 
+def test_a_batch_is_no_larger_than_all_that_may_wait():
+    with FakeApi() as api:
+        limits = Limits(max_buffer_bytes=100)
+        came = sent_to(api, 200, limits=limits, body_format="ndjson", batch_size=200)
+        assert max(len(request.body) for request in api.received) <= 100
+    assert came.report.delivered == 200
+
+
 def test_room_is_what_it_was_when_all_is_settled():
     api = Api("http://h/", body_format="ndjson", batch_size=40)
     run = Run(of_rows(rows_of(200), api))
