@@ -342,7 +342,7 @@ def test_a_file_name_that_is_none_is_refused():
         ("success_status", [(), 200, None, "200", (100,), (301,), (200, 600), ("200",), [None]]),
         ("retry_on_status", [500, "500", (200,), (302,), (600,), ("500",), [None], [True]]),
         ("item_results", [5, "items"]),
-        ("on_ambiguous", ["never", None, True]),
+        ("on_ambiguous", ["never", None, True, ["retry"]]),
         ("idempotency_header", [5, b"X"]),
     ],
 )
@@ -375,6 +375,14 @@ def test_a_header_of_ones_own_cannot_be_that_of_the_idempotency_keys():
         headers={"idempotency-key": "mine"}
     )
     assert Api("http://h/", headers={"Idempotency-Key": "mine"}, idempotency_header=None)
+
+
+@pytest.mark.parametrize("header", ["Content-Type", "accept", "User-Agent"])
+def test_a_header_of_every_request_cannot_be_that_of_the_idempotency_keys(header):
+    assert refusal(idempotency_header=header) == (
+        f"idempotency_header: {header} is a header that every request has; "
+        "name one of its own, such as Idempotency-Key"
+    )
 
 
 def test_items_may_be_told_by_a_207_and_long_answers():

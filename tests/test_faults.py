@@ -13,6 +13,7 @@ import email.utils
 import gc
 import itertools
 import json
+import math
 import os
 import socket
 import ssl
@@ -593,6 +594,26 @@ def test_items_that_are_all_refused_are_a_refusal_with_its_pause():
     assert came.report.pending == 20
 
 
+def test_items_of_which_some_are_refused_are_a_pause_too():
+    def behave(request):
+        some = itemized(lambda record, _: 429 if record["id"] == 7 else 201)(request)
+        return Answer(status=200, headers={"Retry-After": "1000000"}, body=some.body)
+
+    with FakeApi(behave) as api:
+        came = sent_to(api, 40, **BATCHES, limits=Limits(concurrency=1))
+        assert len(api.received) == 1
+    assert "wants no requests for 1000000 s" in str(came.error)
+    assert (came.report.delivered, came.report.pending) == (19, came.report.records - 19)
+
+
+def test_a_batch_is_no_larger_than_all_that_may_wait():
+    with FakeApi() as api:
+        limits = Limits(max_buffer_bytes=100)
+        came = sent_to(api, 200, limits=limits, body_format="ndjson", batch_size=200)
+        assert max(len(request.body) for request in api.received) <= 100
+    assert came.report.delivered == 200
+
+
 def test_room_is_what_it_was_when_all_is_settled():
     api = Api("http://h/", body_format="ndjson", batch_size=40)
     run = Run(of_rows(rows_of(200), api))
@@ -805,6 +826,51 @@ def test_any_number_of_rejections_from_the_start_is_for_the_user_to_allow():
     with FakeApi(422) as api:
         came = sent_to(api, 300, budget=Budget(max_dead_from_start=None))
     assert (came.report.dead, came.error) == (300, None)
+
+
+def test_what_is_allowed_in_any_number_is_not_held_back():
+    failed, told_late = [], []
+
+    def rows():
+        for number in range(300):
+            told_late.append(number - len(failed))
+            yield {"id": number}
+
+    with FakeApi(422) as api:
+        target = Api(api.url, limits=Limits(max_in_flight=1))
+        budget = Budget(max_dead_from_start=None)
+        post_rows(rows(), target, on_error=failed.extend, budget=budget, chunk_size=1)
+    assert len(failed) == 300
+    assert max(told_late) <= 20
+
+
+def test_rejections_from_the_start_count_where_the_first_delivery_gives_them_out():
+    def rows():
+        yield from rows_of(2)
+        until(lambda: len(api.received) == 2)
+        yield from [{"id": math.nan}] * 2
+        yield from rows_of(50)[2:]
+
+    with FakeApi(lambda request: 422 if request.json()["id"] < 2 else 201) as api:
+        target = Api(api.url, limits=Limits(concurrency=1))
+        budget = Budget(max_dead=3)
+        with pytest.raises(TransferError, match="4 records were not taken, more than max_dead=3"):
+            post_rows(rows(), target, on_error=lambda _: None, budget=budget, chunk_size=1)
+
+
+def test_a_long_answer_is_read_once_and_not_for_each_record_of_its_batch():
+    failed = []
+
+    def behave(request):
+        answer = itemized(lambda *_: 400)(request)
+        return Answer(status=200, body=answer.body + b" " * 4_000_000)
+
+    with FakeApi(behave) as api:
+        target = Api(api.url, headers={"X-Key": "s3cret"}, **BATCHES | {"batch_size": 500})
+        budget = Budget(max_dead_from_start=None)
+        post_rows(rows_of(500), target, on_error=failed.extend, budget=budget)
+    assert len(failed) == 500
+    assert len({id(row.exception.answer) for row in failed}) == 1
 
 
 def test_a_run_that_is_stopped_drops_the_rejections_that_were_held_back():

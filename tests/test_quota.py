@@ -93,6 +93,12 @@ def test_where_nothing_is_left_nothing_is_sent_until_the_reset_or_10_minutes():
     assert begun(Quota(256), Told(0, 86_400), 1) == [LONGEST_WAIT]
 
 
+@given(st.floats(1, 255), st.floats(1, 1e15))
+def test_no_request_waits_longer_than_10_minutes_for_what_is_only_a_hint(remaining, seconds):
+    times = begun(Quota(256), Told(remaining, seconds), 5)
+    assert all(b - a <= LONGEST_WAIT for a, b in itertools.pairwise(times))
+
+
 def test_a_full_quota_ends_the_pace():
     quota = Quota(256)
     begun(quota, Told(1, 100), 1)

@@ -1,10 +1,13 @@
 """Batches to smaller ones: no record lost, none twice, in order."""
 
+import http
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowferry.batches import Batch, Fate, Origin, Response
+from rowferry.batches import Attempts, Batch, Fate, Origin, Response
 from rowferry.splitting import halves, no_larger_than, sorted_out
 from rowferry.verdict import Rules, judge_items
 
@@ -71,7 +74,7 @@ def test_each_record_of_a_batch_becomes_one_thing(statuses):
     [
         ([200], "1 items for 2 records"),
         ([], "0 items for 2 records"),
-        ([200, 200, 200], "3 items for 2 records"),
+        ([200, 200, 200], "more than 2 items for 2 records"),
         (None, "item_results gave None"),
         (5, "item_results gave 5"),
         (["200", "200"], "'200' for item 0, which is no status"),
@@ -89,6 +92,35 @@ def test_items_that_cannot_be_read_say_nothing_of_any():
     said = sorted_out(batch_of([1, 1]), answer, lambda answer: answer.json()["items"], RULES)
     assert said.startswith("item_results raised ")
     assert said.endswith(" on an answer 200")
+
+
+def test_items_may_be_given_one_by_one():
+    def lazily(answer):
+        yield http.HTTPStatus.CREATED
+        yield from answer.json()
+
+    batch = batch_of([1, 1])
+    assert sorted_out(batch, Response(200, body=b"[201]"), lazily, RULES).delivered == batch
+    assert sorted_out(batch, Response(200, body=b"<"), lazily, RULES).startswith(
+        "item_results raised "
+    )
+
+
+def test_items_without_end_are_too_many():
+    said = sorted_out(batch_of([1, 1]), Response(200), lambda _: itertools.repeat(200), RULES)
+    assert "more than 2 items for 2 records" in said
+
+
+def test_an_item_that_an_earlier_try_may_have_left_there_is_asked_for_once_more():
+    doubtful = Attempts(since=0.0, delivered_before=0, ambiguous=1, ever_doubtful=True)
+    batch = batch_of([1, 1, 1]).again(doubtful)
+    pieces = sorted_out(batch, Response(200), lambda _: [201, 409, 404], RULES)
+    assert [(piece.parts, fate) for piece, fate in pieces.again] == [
+        (batch.parts[1:2], Fate.CONFLICT)
+    ]
+    assert [status for _, status in pieces.rejected] == [404]
+    deleting = Rules(frozenset({200}), method="DELETE")
+    assert sorted_out(batch, Response(200), lambda _: [200, 404, 404], deleting).batches == 1
 
 
 def test_a_request_is_delivered_if_any_of_its_records_is_settled():

@@ -2,6 +2,7 @@
 
 import email.utils
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def test_a_refusal_says_how_long(status):
         (b"5", 5.0),
         (b" 5 ", 5.0),
         (b"007", 7.0),
+        (b"000000000000007", 7.0),
         (b"1000000000", 1e9),
         (b"Wed, 21 Oct 2015 07:28:00 GMT", 10.0),
         (b"Wednesday, 21-Oct-15 07:28:00 GMT", 10.0),
@@ -102,6 +104,17 @@ def test_retry_after_is_seconds_or_a_date_or_says_nothing(value, seconds):
 
 def test_a_huge_retry_after_stays_huge_and_finite():
     assert 1e11 < retry_after(b"9" * 5000, NOW) < float("inf")
+
+
+@pytest.mark.parametrize("value", [b"Wed Oct 21 07:28:00 2015", b"Wed, 21 Oct 2015 07:28:00 -0000"])
+def test_a_date_without_a_zone_is_none_of_this_machines(value, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert retry_after(value, NOW) == 10.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))

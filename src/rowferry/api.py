@@ -39,7 +39,8 @@ _LARGEST_BATCH = 100_000
 _LARGEST_ANSWER = 16 * _MIB
 _MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
 _SHORTEST_SECRET = 3
-_HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+_REPLACEABLE = frozenset({"accept", "content-type", "user-agent"})
+_HARMLESS = _REPLACEABLE | {"accept-language"}
 
 Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
 
@@ -123,7 +124,7 @@ class Api:
                     raise ConfigError(f"{status} is both in success_status and in retry_on_status")
         if self.item_results is not None and not callable(self.item_results):
             raise ConfigError(f"item_results must be callable, not {self.item_results!r}")
-        if self.on_ambiguous not in {"retry", "dead_letter"}:
+        if self.on_ambiguous not in ("retry", "dead_letter"):  # it may be a list
             raise ConfigError(
                 f"on_ambiguous must be 'retry' or 'dead_letter', not {self.on_ambiguous!r}"
             )
@@ -135,6 +136,11 @@ class Api:
         if not isinstance(header, str):
             raise ConfigError(f"idempotency_header must be the name of a header, not {header!r}")
         check_headers({header: ""})
+        if header.lower() in _REPLACEABLE:
+            raise ConfigError(
+                f"idempotency_header: {header} is a header that every request has; "
+                "name one of its own, such as Idempotency-Key"
+            )
         if header.lower() in {name.lower() for name in self.headers}:
             raise ConfigError(
                 f"headers: {header} is the idempotency_header, which differs in each request; "

@@ -334,7 +334,7 @@ class Delivery:
         timeout = self._api.request_timeout
         reason = f"no complete answer within {timeout:g} s"
         while True:
-            await asyncio.sleep(min(_TICK, timeout / 4))
+            await asyncio.sleep(max(_SOONEST, min(_TICK, timeout / 4)))
             late = monotonic() - timeout
             for lane in self._lanes:
                 if lane.connection:

@@ -93,6 +93,10 @@ class Gate:
         self.allowed = self._refusals.allowed
         self.outage_since = None
 
+    def pause(self, now: float, seconds: float) -> None:
+        """Let no request begin for so many seconds."""
+        self._refusals.pause(now, seconds)
+
     def refused(self, now: float, retry_after: float | None) -> float:
         """Note a refusal; give the seconds after which its place is to be freed."""
         self._refusals.refused(now, retry_after)

@@ -128,7 +128,7 @@ class Outcomes:
             self._pass_gate(lane, verdict, now)
             self._try_again(lane, batch, verdict, response)
             return
-        pause = pause_asked(response, time()) if pieces.fate is Fate.REFUSED else None
+        pause = pause_asked(response, time()) if pieces.refused else None
         self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
         if pieces.delivered:
@@ -146,6 +146,8 @@ class Outcomes:
         gate, was_probing = self._gate, self._gate.probing
         if verdict.fate is Fate.DELIVERED and lane.connection:
             gate.delivered(lane.connection.sent_at, now)
+            if verdict.retry_after:  # some of its records were refused
+                gate.pause(now, verdict.retry_after)
             return
         if verdict.fate is Fate.REFUSED:
             keep = gate.refused(now, verdict.retry_after)
@@ -273,5 +275,6 @@ class Outcomes:
         """Settle records that the API will not take."""
         if status is None and response is not None:
             status = response.status
-        self._settling.reject(Rejection(batch, kind, reason, status, response), sure=sure)
+        answer = self._settling.shown(response)
+        self._settling.reject(Rejection(batch, kind, reason, status, answer), sure=sure)
         self._on_settled(batch)

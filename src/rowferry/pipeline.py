@@ -150,7 +150,7 @@ class Run:
             Batcher(
                 api.format.join,
                 size=api.records_per_request,
-                max_bytes=api.batch_bytes,
+                max_bytes=min(api.batch_bytes, limits.max_buffer_bytes),
                 splittable=split_of(api.format) is not None,
             ),
             self._ledger,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rowferry.batches import Response
 
 LONGEST_WAIT = 600.0
-"""Seconds that an empty quota keeps requests back, at most: it is a hint, and no Retry-After."""
+"""Seconds that a quota keeps a request back, at most: it is a hint, and no Retry-After."""
 
 _EPOCH = 1e9
 """From here on a reset is a moment (seconds since 1970) and no number of seconds."""
@@ -108,7 +108,7 @@ class Quota:
         if told.remaining < 1:
             self.next = self._until
             return
-        self._gap = told.seconds / told.remaining
+        self._gap = min(told.seconds / told.remaining, LONGEST_WAIT)
         self.next = min(self.next, now + self._gap) if self.next > -inf else now
 
     def sent(self, at: float) -> None:

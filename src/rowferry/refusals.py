@@ -180,7 +180,7 @@ class Refusals:
         self._bad += now > self._since  # those that come in a pause were sent before it
         self._row += 1
         if retry_after is not None:
-            self._pause(now, retry_after)
+            self.pause(now, retry_after)
         if retry_after is not None and retry_after >= self._limit.rtt:
             self._learn_from_pause(now, retry_after)
         elif self._row == _TRIP:
@@ -226,7 +226,8 @@ class Refusals:
         self._row, self._gap = 0, _FIRST_GAP
         self._opening = self._opening + 1 if self._opening < self._limit.limit else inf
 
-    def _pause(self, now: float, seconds: float) -> None:
+    def pause(self, now: float, seconds: float) -> None:
+        """Let no request go for so many seconds."""
         self._paused_until = max(self._paused_until, now + seconds)
         self._delay(max(self._next, self._paused_until))
 

@@ -30,14 +30,14 @@ class Rejection(NamedTuple):
         kind: of the error.
         reason: for people.
         status: of the answer, or of the batch's items in it; None where there was none.
-        response: the answer; None where there was none.
+        answer: what may be shown of the answer's body; see `Settling.shown`.
     """
 
     batch: Batch
     kind: type[RejectedError]
     reason: str
     status: int | None
-    response: Response | None
+    answer: str
 
 
 class Settling:
@@ -46,7 +46,7 @@ class Settling:
 
     As long as nothing was delivered, rejections may say more of the request than of the records. So
     they are held back: the first delivery, or the end of the source, settles them; where the run is
-    stopped before, their records are pending.
+    stopped before, their records are pending. Where any number is allowed, none is held back.
 
     Args:
         api: for messages.
@@ -103,14 +103,15 @@ class Settling:
         """
         if not self._ledger.delivered and rejection.status in _MISSING:
             rejection = rejection._replace(reason=rejection.reason + _WRONG_URL)
+        most_from_start = self._budget.max_dead_from_start
         if not self._keep_going:
             self._ledger.rejected += rejection.batch.count
             self._settle(rejection.batch)
             self._on_stop(self._errors(rejection)[0])
-        elif self._ledger.delivered:
+        elif self._ledger.delivered or most_from_start is None:
             self._bury(rejection)
         else:
-            self._reject_from_start(rejection, sure=sure)
+            self._reject_from_start(rejection, most_from_start, sure=sure)
 
     def release(self) -> None:
         """Settle the rejections that were held back: it was the records after all."""
@@ -121,6 +122,7 @@ class Settling:
             self._ledger.settled += rejection.batch.count
             self.unsettled -= 1
             self._tell(rejection)
+        self._stop_if_too_many()
 
     @property
     def only_held(self) -> bool:
@@ -134,12 +136,21 @@ class Settling:
 
     def message(self, reason: str, response: Response | None) -> str:
         """Say what the API answered, and the beginning of its answer."""
-        answer = self._answer(response).strip()
+        return self._message(reason, self.shown(response))
+
+    def shown(self, response: Response | None) -> str:
+        """Give the beginning of an answer's body, without what may be secret."""
+        if response is None:
+            return ""
+        return self._api.redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
+
+    def _message(self, reason: str, answer: str) -> str:
+        answer = answer.strip()
         said = f": {answer[:300]}" if answer else ""
         return f"{self._api}: {reason}{said}"
 
-    def _reject_from_start(self, rejection: Rejection, *, sure: bool) -> None:
-        batch, most = rejection.batch, self._budget.max_dead_from_start
+    def _reject_from_start(self, rejection: Rejection, most: int, *, sure: bool) -> None:
+        batch = rejection.batch
         if sure:
             self._held.append(rejection)
             self._ledger.held += batch.count
@@ -148,12 +159,12 @@ class Settling:
             self._given_up_from_start += batch.count
             self._bury(rejection)
         bad = self._ledger.held + self._given_up_from_start
-        if most is not None and bad >= most:
+        if bad >= most:
             reason = (
                 f"{rejection.reason}; the first {bad:,} records were all rejected, and "
                 f"max_dead_from_start={most}"
             )
-            self._on_stop(TransferError(self.message(reason, rejection.response)))
+            self._on_stop(TransferError(self._message(reason, rejection.answer)))
         self._stop_if_too_many()
 
     def _bury(self, rejection: Rejection) -> None:
@@ -186,16 +197,11 @@ class Settling:
     def _error(self, rejection: Rejection, origin: Origin) -> RejectedError:
         which = f" (key {', '.join(map(repr, origin.key))})" if origin.key else ""
         return rejection.kind(
-            self.message(f"{rejection.reason} to a record{which}", rejection.response),
+            self._message(f"{rejection.reason} to a record{which}", rejection.answer),
             key=origin.key,
             status=rejection.status,
-            answer=self._answer(rejection.response),
+            answer=rejection.answer,
         )
-
-    def _answer(self, response: Response | None) -> str:
-        if response is None:
-            return ""
-        return self._api.redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
 
 
 def too_many_dead(dead: int, max_dead: int) -> TransferError:

@@ -49,15 +49,16 @@ class Pieces(NamedTuple):
         return (self.delivered is not None) + len(self.rejected) + len(self.again)
 
     @property
+    def refused(self) -> bool:
+        """Whether any record was refused, so that the API wants a pause."""
+        return any(fate is Fate.REFUSED for _, fate in self.again)
+
+    @property
     def fate(self) -> Fate:
         """What became of the request as a whole: delivered if any record was settled by it."""
         if self.delivered or self.rejected:
             return Fate.DELIVERED
-        return (
-            Fate.REFUSED
-            if any(fate is Fate.REFUSED for _, fate in self.again)
-            else self.again[0][1]
-        )
+        return Fate.REFUSED if self.refused else self.again[0][1]
 
 
 def sorted_out(
@@ -77,10 +78,9 @@ def sorted_out(
         The pieces; or why they cannot be told, so that all of them are ambiguous.
     """
     try:
-        statuses = item_results(response)
+        items = judge_items(rules, item_results(response), batch.count, batch.attempts)
     except Exception as error:  # noqa: BLE001 (the answer may be anything, and the user's code too)
         return f"item_results raised {error!r:.200} on an answer {response.status}"
-    items = judge_items(rules, statuses, batch.count)
     if isinstance(items, str):
         return items
     if items.delivered == batch.count:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import email.utils
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -115,6 +118,11 @@ class Rules(msgspec.Struct, frozen=True):
                 return Fate.REJECTED
         return fate
 
+    def fate_of_item(self, status: int, attempts: Attempts | None) -> Fate:
+        """Say what the status of one record of a batch means."""
+        fate = self.fate(status)
+        return self._looked_at(status, 1, attempts) if fate is Fate.REJECTED else fate
+
     def _looked_at(self, status: int, count: int, attempts: Attempts | None) -> Fate:
         """Judge a rejection by what was sent, and how often."""
         if attempts and attempts.ever_doubtful:
@@ -171,7 +179,9 @@ class Items(msgspec.Struct, frozen=True):
     rejected: dict[int, int]
 
 
-def judge_items(rules: Rules, statuses: Any, count: int) -> Items | str:
+def judge_items(
+    rules: Rules, statuses: Any, count: int, attempts: Attempts | None = None
+) -> Items | str:
     """
     Sort the records of a batch by the statuses of their items, in order.
 
@@ -180,29 +190,31 @@ def judge_items(rules: Rules, statuses: Any, count: int) -> Items | str:
     Args:
         statuses: what the user's `item_results` gave.
         count: records that were sent.
+        attempts: of them before this one; None where this was the first.
 
     Returns:
-        The items; or why they cannot be told, so that all of them are ambiguous.
+        The items; or why they cannot be told, so that all of them are ambiguous. What *statuses*
+        raises while it is read is raised.
     """
-    try:
-        given = list(statuses)
-    except TypeError:
+    if not isinstance(statuses, Iterable):
         return f"item_results gave {statuses!r:.100}, not one status an item"
+    given = list(islice(statuses, count + 1))
     if len(given) != count:
-        return f"the answer has {len(given):,} items for {count:,} records"
+        found = f"more than {count:,}" if len(given) > count else f"{len(given):,}"
+        return f"the answer has {found} items for {count:,} records"
     delivered = 0
     again: dict[Fate, list[int]] = {}
     rejected: dict[int, int] = {}
     for index, status in enumerate(given):
-        if type(status) is not int or status not in _STATUSES:
+        if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
             return f"item_results gave {status!r:.100} for item {index}, which is no status"
-        fate = rules.fate(status)
+        fate = rules.fate_of_item(status, attempts)
         if fate is Fate.DELIVERED:
             delivered += 1
         elif fate in RETRYABLE:
             again.setdefault(fate, []).append(index)
         else:
-            rejected[index] = status
+            rejected[index] = int(status)
     return Items(delivered, again, rejected)
 
 
@@ -243,8 +255,11 @@ def retry_after(value: bytes | None, now: float) -> float | None:
     """
     text = (value or b"").strip().decode("ascii", "replace")
     if text.isdecimal():
-        return float(text[:12])
+        return float(text.lstrip("0")[:12] or 0)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        date = email.utils.parsedate_to_datetime(text)
+        if date.tzinfo is None:  # the form of asctime names no zone, and means UTC
+            date = date.replace(tzinfo=dt.UTC)
+        return max(0.0, date.timestamp() - now)
     except (ValueError, OverflowError):
         return None
