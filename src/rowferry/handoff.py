@@ -156,5 +156,5 @@ class Handoff:
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
-        self._put_bytes += sum([batch.size + OVERHEAD for batch in batches])
+        self._put_bytes += sum([batch.size for batch in batches]) + OVERHEAD * len(batches)
         return batches
