@@ -24,6 +24,18 @@ def test_a_key_is_blake2b_of_name_pass_position_and_number_with_their_lengths():
     assert keys_of([(7,)]) == [hashlib.blake2b(text, digest_size=16).hexdigest()]
 
 
+@given(st.lists(st.tuples(values) | st.tuples(st.integers(), st.integers(0, 20)), max_size=9))
+def test_a_key_is_made_of_a_row_and_a_number_whatever_stands_beside_it(keys):
+    made = keys_of(keys)
+    for key, one in zip(keys, made, strict=True):
+        row, number = ascii(key[:1]), str(key[1] if len(key) > 1 else 0)
+        text = f"4:mine16:{PASS.decode()}{len(row)}:{row}{len(number)}:{number}"
+        assert one == hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    assert keys_of([key for key in keys if type(key[0]) is int and len(key) == 1]) == [
+        one for key, one in zip(keys, made, strict=True) if type(key[0]) is int and len(key) == 1
+    ]
+
+
 def test_a_key_is_32_hex_digits_and_always_the_same():
     (key,) = keys_of([("a\r\nb",)])
     assert len(key) == 32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from itertools import accumulate, repeat, takewhile
+from itertools import accumulate, repeat, starmap, takewhile
 from typing import TYPE_CHECKING
 
 from rowferry.batches import Batch, Origin
@@ -113,17 +113,20 @@ class Batcher:
     ) -> list[Batch]:
         bodies = list(map(self._join, zip(records, strict=True)))
         if not origins and not headers and not turns:
-            return [Batch(body, len(body)) for body in bodies]
-        return [
-            Batch(body, len(body), 1, (origin,) if origin else (), None, (), header, turn)
-            for body, origin, header, turn in zip(
-                bodies,
-                origins or repeat(None, len(bodies)),
-                headers or repeat(b"", len(bodies)),
-                turns or repeat(None, len(bodies)),
-                strict=True,
-            )
-        ]
+            return list(map(Batch, bodies, map(len, bodies)))
+        count = len(bodies)
+        fields = zip(
+            bodies,
+            map(len, bodies),
+            repeat(1, count),
+            zip(origins, strict=True) if origins else repeat((), count),
+            repeat(None, count),
+            repeat((), count),
+            headers or repeat(b"", count),
+            turns or repeat(None, count),
+            strict=True,
+        )
+        return list(starmap(Batch, fields))
 
     def _full(self, start: int) -> int:
         """Give how many records from *start* on make a full batch; 0 where there are too few."""

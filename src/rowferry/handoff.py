@@ -112,10 +112,14 @@ class Handoff:
 
     def settled(self, batch: Batch) -> None:
         """Count the records of *batch* as settled, and free its room."""
-        self._ledger.settled += batch.count
+        ledger = self._ledger
+        ledger.settled += batch.count
         self._settled_bytes += batch.size + OVERHEAD
-        if self._waits_for_room:
-            self._wake_if_there_is_room()
+        if (
+            self._waits_for_room
+            and ledger.taken - ledger.settled - ledger.held <= self._few_records
+        ):
+            self._wake_if_there_is_room()  # looked at here: it is a call that most are spared
 
     def free(self, batch: Batch) -> None:
         """Free the room that *batch* took; wake the reading thread once an eighth is free."""
@@ -125,9 +129,8 @@ class Handoff:
 
     def _wake_if_there_is_room(self) -> None:
         """Give the reading thread something to do: little at a time, but not a row each."""
-        ledger = self._ledger
         if (
-            ledger.taken - ledger.settled - ledger.held <= self._few_records
+            self._ledger.unsure <= self._few_records
             and self._put_bytes - self._settled_bytes <= self._few_bytes
         ):
             self._waits_for_room = False
@@ -156,5 +159,5 @@ class Handoff:
         self._notes.put(failed)
 
     def _counted(self, batches: list[Batch]) -> list[Batch]:
-        self._put_bytes += sum([batch.size + OVERHEAD for batch in batches])
+        self._put_bytes += sum([batch.size for batch in batches]) + OVERHEAD * len(batches)
         return batches

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
 
     from rowferry.records import Key
 
@@ -33,7 +34,7 @@ class IdempotencyKeys:
         self._begun.update(_prefixed(pass_id))
         self._columns = columns
 
-    def headers(self, header: str, keys: Iterable[Key]) -> list[bytes]:
+    def headers(self, header: str, keys: Sequence[Key]) -> list[bytes]:
         """Give for each record's key the line of a request's head, its line break before it."""
         copy = self._begun.copy
         digests = []
@@ -47,16 +48,19 @@ class IdempotencyKeys:
         separated = b"," + b"".join(digests).hex(",", _BYTES).encode()
         return separated.replace(b",", b"," + line).split(b",")[1:]  # 0.1 us less than one by one
 
-    def _texts(self, keys: Iterable[Key]) -> Iterator[bytes]:
+    def _texts(self, keys: Sequence[Key]) -> list[bytes]:
         """Give for each record what is hashed of it."""
         columns = self._columns
-        for key in keys:
-            if len(key) == columns:
-                position = ascii(key)
-                yield f"{len(position)}:{position}1:0".encode()
-            else:
-                position, number = ascii(key[:-1]), str(key[-1])
-                yield f"{len(position)}:{position}{len(number)}:{number}".encode()
+        if columns == 1 and _whole_numbers(keys):  # the most usual: 0.2 us each instead of 0.3
+            rows = [b"(%d,)" % number for (number,) in keys]
+            return [b"%d:%b1:0" % (len(row), row) for row in rows]
+        split = [(key, 0) if len(key) == columns else (key[:-1], key[-1]) for key in keys]
+        return [_prefixed(b"%a" % (row,)) + _prefixed(b"%d" % number) for row, number in split]
+
+
+def _whole_numbers(keys: Sequence[Key]) -> bool:
+    """Tell whether each key is one whole number and nothing else."""
+    return set(map(len, keys)) == {1} and set(map(type, chain.from_iterable(keys))) == {int}
 
 
 def _prefixed(part: bytes) -> bytes:

@@ -301,7 +301,7 @@ class Run:
     def _origins(self, shaped: Shaped) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""
         if self._transfer.on_error is None:
-            return [Origin(key) for key in shaped.keys]
+            return list(map(Origin, shaped.keys))
         keys: Sequence[Key | None] = shaped.keys or [None] * len(shaped.records)
         return [Origin(key, value) for key, value in zip(keys, shaped.records, strict=True)]
 
