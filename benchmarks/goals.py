@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OURS, PIPELINE, LIMIT = "rowferry", "hand-written", "limit: wrk"
+FROM_ORACLE = "rowferry from Oracle"
 PLAIN, ADAPTIVE, FIXED = "rowferry, 64", "rowferry, adaptive", "rowferry, fixed"
 EVERYTHING, BULK = "rowferry, adaptive, with idempotency keys", "elasticsearch-py"
 
@@ -101,6 +102,13 @@ def _of_limit(scenario: str) -> Callable[[Medians], float]:
 
 GOALS = (
     Goal("S1: rows/s, of wrk's requests/s", _of_limit("S1"), 0.97, at_least=True, form="{:.1%}"),
+    Goal(
+        "S1 from Oracle's stand-in: the same",
+        lambda of: of.rate("S1", FROM_ORACLE) / of.rate("S1", LIMIT),
+        0.97,
+        at_least=True,
+        form="{:.1%}",
+    ),
     Goal("S4: the same", _of_limit("S4"), 0.95, at_least=True, form="{:.1%}"),
     Goal("S2: the same", _of_limit("S2"), 0.30, at_least=True, form="{:.1%}"),
     Goal(

@@ -129,6 +129,7 @@ steady = partial(servers.own_api, delay=0.020)
 numbered = partial(servers.nginx, path="/numbered")
 jittery = partial(servers.own_api, delay=0.010, slow_share=0.005)
 
+FROM_ORACLE = "rowferry from Oracle's protocol stand-in, 64 in flight"
 TENTH, ALL = "rowferry, a tenth of the rows", "rowferry, all rows"
 
 SCENARIOS = (
@@ -139,6 +140,9 @@ SCENARIOS = (
         ideal=64 / 0.020,
         peers=(
             rowferry(rows=100_000),
+            rowferry(
+                name=FROM_ORACLE, script="ours_from_oracle.py", needs="oracledb", rows=100_000
+            ),
             handwritten(rows=100_000),
             recipe(rows=30_000),
             recipe_64(rows=30_000),

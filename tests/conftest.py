@@ -8,10 +8,12 @@ from functools import partial
 import pytest
 from hypothesis import settings
 
+import mssql_conformance
 import oracle_names
 import rowferry
 import servers
-from rowferry.databases import DATABASES
+from rowferry.databases import DATABASES, database_of_type
+from standins.mssql import in_a_process
 
 settings.register_profile("rowferry", deadline=None)  # a busy machine is no fault
 settings.load_profile("rowferry")
@@ -63,10 +65,25 @@ HERE = [one for one in DATABASES if one.driver not in LIVE or os.environ.get(LIV
 """The databases to test; those that are not are not collected, rather than skipped."""
 
 
-@pytest.fixture(params=HERE, ids=lambda database: database.driver)
+def _name(database):
+    return f"mssql-{database.driver}" if database.dbtype == "MSSQL" else database.driver
+
+
+@pytest.fixture(params=HERE, ids=_name)
 def database(request):
     """Each database that rowferry knows, and that is here."""
     return request.param
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what runs on a live SQL Server only: the stand-in knows one file's statements."""
+    if "ROWFERRY_MSSQL_URL" not in os.environ:
+        items[:] = [item for item in items if not _needs_live_mssql(item)]
+
+
+def _needs_live_mssql(item):
+    database = getattr(item, "callspec", None) and item.callspec.params.get("database")
+    return getattr(database, "dbtype", None) == "MSSQL" and item.path.name != "test_databases.py"
 
 
 @pytest.fixture
@@ -101,6 +118,27 @@ def _postgresql(login, request, folder):
 
 def _duckdb(request, folder):
     return partial(servers.driver("duckdb").connect, folder / "test.db")
+
+
+@pytest.fixture(scope="session")
+def mssql():
+    """The URL of the SQL Server that the environment names, else of a stand-in for these tests."""
+    if url := os.environ.get("ROWFERRY_MSSQL_URL"):
+        yield url
+        return
+    query, _ = database_of_type("MSSQL").columns_query("sensors", None)
+    with in_a_process(mssql_conformance.server, TABLE, query) as server:
+        login = f"{server.user}:{server.password}@127.0.0.1:{server.port}"
+        yield f"mssql://{login}/{server.database}?Encrypt=no"
+
+
+def _mssql(driver, request, folder):
+    """Connect to the server without the tables of these tests."""
+    servers.driver(driver, HOW_TO_GET[driver])
+    make = partial(rowferry.connect, request.getfixturevalue("mssql"), driver=driver)
+    with closing(make()) as conn:
+        rowferry.execute(mssql_conformance.EMPTY, conn)
+    return make
 
 
 def _oracle(request, folder):
@@ -157,6 +195,8 @@ def _mariadb(driver, request, folder):
 
 
 HOW_TO_GET = {
+    "mssql_python": "pip install mssql-python, and apt-get install libltdl7",
+    "pyodbc": "pip install pyodbc mssql-python, and apt-get install unixodbc",
     "pymysql": "pip install PyMySQL",
     "MySQLdb": "apt-get install gcc pkg-config libmariadb-dev, then pip install mysqlclient",
 }
@@ -166,6 +206,8 @@ PLACES = {
     "psycopg": partial(_postgresql, _connect_psycopg),
     "psycopg2": partial(_postgresql, _connect_psycopg2),
     "duckdb": _duckdb,
+    "mssql_python": partial(_mssql, "mssql_python"),
+    "pyodbc": partial(_mssql, "pyodbc"),
     "pymysql": partial(_mariadb, "pymysql"),
     "MySQLdb": partial(_mariadb, "MySQLdb"),
     "oracledb": _oracle,

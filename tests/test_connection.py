@@ -654,3 +654,57 @@ def test_an_early_answer_closes_the_connection_also_if_it_is_like_the_one_before
             assert not connection.usable
 
     run(early())
+
+
+def following(requests):
+    """Give a connection on a wire that sends *requests* one after another, and what it was told."""
+    connection, told = on_a_wire(), []
+
+    def follow_up(response):
+        told.append(response.status)
+        return requests.pop(0) if requests else None
+
+    connection.follow_up = follow_up
+    return connection, told
+
+
+def test_requests_follow_up_until_there_is_none_and_the_last_answer_is_given():
+    connection, told = following([b"second", b"third"])
+    answer = connection.send(REQUEST)
+    connection.data_received(OK)
+    connection.data_received(OK)
+    assert not answer.done()
+    connection.data_received(TOO_LARGE)
+    assert told == [200, 200, 413]
+    assert answer.result().status == 413
+
+
+def test_nothing_follows_up_on_a_connection_that_ends_or_for_one_who_gave_up():
+    connection, told = following([b"second"])
+    answer = connection.send(REQUEST)
+    connection.data_received(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answer.result().status == 200
+    connection, told_later = following([b"second"])
+    connection.send(REQUEST).cancel()
+    connection.data_received(OK)
+    assert told == told_later == []
+
+
+def test_an_error_of_what_follows_up_is_given_as_it_is_and_as_no_loss():
+    connection, mistake = on_a_wire(), ZeroDivisionError("a mistake")
+
+    def follow_up(_response):
+        raise mistake
+
+    connection.follow_up = follow_up
+    answer = connection.send(REQUEST)
+    connection.data_received(OK)
+    assert answer.exception() is mistake
+
+
+def test_the_loss_of_a_connection_is_told_also_after_requests_that_followed_up():
+    connection, _ = following([b"second"])
+    answer = connection.send(REQUEST)
+    connection.data_received(OK)
+    connection.eof_received()
+    assert answer.exception().handed_over

@@ -17,7 +17,7 @@ from psycopg.types.json import Json
 from psycopg.types.string import StrDumper
 
 from rowferry import RawJSON, connect, execute, executemany, fetchall, load
-from rowferry.databases.postgresql_values import json_dumpers
+from rowferry.databases.postgresql_values import own_dumpers
 from rowferry.exceptions import InsertError
 
 ROWS = 50  # enough for COPY
@@ -153,7 +153,7 @@ def inserted(conn, table, value, beside):
     """Give what one INSERT after the other stores, or the state with which the server refused."""
     with nothing_stays(conn):
         cursor = conn.cursor()
-        for kind, dumper in json_dumpers(conn):
+        for kind, dumper in own_dumpers(conn):
             cursor.adapters.register_dumper(kind, dumper)
         try:
             cursor.execute(f"INSERT INTO {table} (v, w) VALUES (%s, %s)", (value, beside))
@@ -239,7 +239,7 @@ def test_rows_of_any_mixture_are_those_that_insert_would_store(pg, data):
 def one_by_one(conn, table, rows):
     """Insert each of *rows* that the server takes, and give the others."""
     refused, cursor = [], conn.cursor()
-    for kind, dumper in json_dumpers(conn):
+    for kind, dumper in own_dumpers(conn):
         cursor.adapters.register_dumper(kind, dumper)
     marks = ", ".join(["%s"] * len(rows[0]))
     for row in rows:

@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+import mssql_conformance
 from rowferry import (
     FailedRow,
     abort,
@@ -49,8 +50,13 @@ Sensor = namedtuple("Sensor", "code description")  # noqa: PYI024 - what users w
 ENDLESS_RECURSION = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 )
+
+ALWAYS_IN_TRANSACTION = {"MSSQL"}
+"""Databases whose drivers begin the next transaction when one ends."""
+
 ENDLESS = {
-    # where every recursion has an end
+    # where every recursion has an end, or is written in another way
+    "MSSQL": mssql_conformance.ENDLESS,
     "MYSQL": "SELECT count(*) FROM information_schema.collations a, "
     "information_schema.collations b, information_schema.collations c, "
     "information_schema.collations d",
@@ -72,7 +78,7 @@ def insert_sql(conn):
 
 def is_idle(conn):
     database, raw = recognise(conn)
-    return not database.in_transaction(raw)
+    return database.dbtype in ALWAYS_IN_TRANSACTION or not database.in_transaction(raw)
 
 
 tuples = tuple_row_factory
@@ -199,6 +205,12 @@ def test_a_chunk_size_below_one_is_refused_before_anything_runs(conn, size):
             write()
 
 
+@pytest.mark.parametrize("key", [5, (), ("code", 5), "", [""]])
+def test_a_key_that_is_no_column_name_is_refused(conn, key):
+    with pytest.raises(ConfigError, match="key must be a column name or a sequence of them"):
+        fetchall("SELECT 1 AS a", conn, key=key)
+
+
 def test_two_columns_of_one_name_are_an_error_that_names_them(conn):
     with pytest.raises(SourceError, match=r"'a'.*AS"):
         fetchall("SELECT 1 AS a, 2 AS a", conn)
@@ -225,7 +237,7 @@ def test_parameters_that_do_not_fit_are_an_error_of_the_source(conn):
     database, _ = recognise(conn)
     query = f"SELECT {database.named_placeholder('here')}"
     with pytest.raises(SourceError, match="Required paramstyle"):
-        fetchall(query, conn, {"elsewhere": 1})
+        fetchall(query, conn, {"elsewhere": 1, "nowhere": 2})
     assert is_idle(conn)
 
 

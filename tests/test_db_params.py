@@ -266,3 +266,20 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(monkeypatch, dri
     dbtype = "PG" if driver.startswith("psycopg") else "MYSQL"
     with pytest.raises(DriverError, match=f"pip install '{extra}'"):
         connect(DbParams(**{**PG, "dbtype": dbtype}), driver=driver)
+
+
+@pytest.mark.parametrize("login", ["me:12/s3cret", "me:12#s3cret", "me:s3/cret", "me:#s3cret"])
+def test_a_password_that_is_not_encoded_is_not_taken_for_a_host(login):
+    with pytest.raises(ConfigError, match="percent-encoded") as caught:
+        connect(f"postgresql://{login}@127.0.0.1:1/x")
+    assert "cret" not in str(caught.value)
+
+
+def test_a_password_among_the_options_of_a_url_is_hidden():
+    pytest.importorskip("psycopg")
+    url = "postgresql://me@127.0.0.1:1/gis?password=s3cret&connect_timeout=s3cret"
+    with pytest.raises(ConnectError) as caught:
+        connect(url)
+    assert "***" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -75,8 +75,8 @@ def rows_of(conn, table="t"):
     return conn.execute(f"SELECT * FROM {table} ORDER BY ALL").fetchall()
 
 
-def read(conn, query, *, tolerant=False, raw_json=False):
-    with Reader(Query(query, conn, (), tuples), tolerant=tolerant, raw_json=raw_json) as reader:
+def read(conn, query, *, tolerant=False, unread=False):
+    with Reader(Query(query, conn, (), tuples), tolerant=tolerant, unread=unread) as reader:
         return reader.fetch(100)
 
 
@@ -435,7 +435,7 @@ def test_a_time_with_a_zone_is_read_in_utc_whatever_the_sessions_zone(duck):
 
 def test_json_columns_come_raw_where_they_are_wanted_so(duck):
     query = "SELECT '{\"a\": 1}'::JSON AS a, NULL::JSON AS b, '{}' AS c"
-    ((first, second, third),) = read(duck, query, raw_json=True)
+    ((first, second, third),) = read(duck, query, unread=True)
     assert first == RawJSON('{"a": 1}')
     assert (second, third) == (None, "{}")
 
@@ -595,6 +595,70 @@ def test_an_upsert_skips_or_updates_the_row_that_is_there(table, update):
     assert executemany(sql, table, rows) == (3, 0)
     expected = [(1, "new"), (2, "last")] if update else [(1, "old"), (2, "two")]
     assert rows_of(table) == expected
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_upsert_of_many_rows_stores_and_refuses_what_one_of_each_does(duck, kind):
+    refused = {"fast": [], "slow": []}
+    rows = [row for row in enumerate(VALUES) if not isinstance(row[1], (dict, list, tuple))]
+    for name, place in (("fast", "?"), ("slow", "(?)")):
+        duck.execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, a {kind}, b INTEGER DEFAULT 7)")
+        duck.execute(f"INSERT INTO {name} (id, b) SELECT i, 1 FROM range(0, 50, 2) r(i)")
+        upsert = "ON CONFLICT (id) DO UPDATE SET a = excluded.a"
+        sql = f"INSERT INTO {name} (id, a) VALUES (?, {place}) {upsert}"
+        for row in rows:
+            executemany(sql, duck, [row], on_error=refused[name].extend)
+    assert [f.row for f in refused["fast"]] == [f.row for f in refused["slow"]]
+    cells = "SELECT id, a::VARCHAR, b FROM {} ORDER BY id"
+    assert (
+        duck.execute(cells.format("fast")).fetchall()
+        == duck.execute(cells.format("slow")).fetchall()
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys"),
+    [
+        ("k INTEGER PRIMARY KEY", [1, 2, 3]),
+        ("k INTEGER PRIMARY KEY", [1, 2, 1]),
+        ("k INTEGER PRIMARY KEY", [1, "1", " 1"]),
+        ("k INTEGER PRIMARY KEY", [1, True, 1.0]),
+        ("k VARCHAR PRIMARY KEY", ["a", "A", "a"]),
+        ("k VARCHAR COLLATE NOCASE PRIMARY KEY", ["a", "A", "b"]),
+        ("k VARCHAR PRIMARY KEY", [1, "1", "b"]),
+        ("k DOUBLE PRIMARY KEY", [1, 1.0, 2]),
+        ("k INTEGER UNIQUE", [1, None, None]),
+        ("k DATE PRIMARY KEY", [date(2020, 1, 2), "2020-01-02"]),
+    ],
+)
+@pytest.mark.parametrize("on_conflict", ["skip", "update"])
+def test_an_upsert_goes_by_the_order_of_the_rows(duck, columns, keys, on_conflict):
+    rows = [{"k": key, "order": number} for number, key in enumerate(keys)]
+    for name, size in (("many", 100), ("each", 1)):
+        duck.execute(f'CREATE TABLE {name} ({columns}, "order" INTEGER, "by" INTEGER DEFAULT 7)')
+        load(name, duck, rows, on_conflict=on_conflict, key="k", chunk_size=size)
+    many, each = (duck.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in ("many", "each"))
+    assert many == each
+
+
+def test_a_second_unique_key_is_kept_in_the_order_of_the_rows(duck):
+    duck.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, c INTEGER UNIQUE, b INTEGER)")
+    load("t", duck, [{"id": 1, "c": 1}, {"id": 2, "c": 2}])
+    rows = [{"id": 1, "b": 5}, {"id": 3, "b": 6}]
+    assert load("t", duck, rows, on_conflict="update", key="id") == (2, 0)
+    assert duck.execute("SELECT id, c, b FROM t ORDER BY id").fetchall() == [
+        *((1, 1, 5), (2, 2, None), (3, None, 6)),
+    ]
+
+
+def test_a_failed_row_of_an_upsert_is_left_out(duck):
+    duck.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER CHECK (a < 50))")
+    failed = []
+    rows = [{"id": n, "a": n} for n in range(60)]
+    done = load("t", duck, rows, on_conflict="update", key="id", on_error=failed.extend)
+    assert done == (60, 10)
+    assert [row.row["id"] for row in failed] == list(range(50, 60))
+    assert len(rows_of(duck)) == 50
 
 
 # Names, tables, types of columns.

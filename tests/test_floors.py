@@ -10,8 +10,9 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort adaptive batching budget checks column_types gate idempotency keyset ledger limits logs
-    ordering quota refusals retry row_factories splitting sql transforms values verdict""",
+    """abort adaptive batching budget checks column_types gate idempotency json_text keyset ledger
+    limits logs ordering quota refusals retry row_factories splitting sql transforms values
+    verdict""",
     """databases formats http api""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     insert whole_table copying sources handoff dialer lanes settling waiting outcomes delivery

@@ -171,7 +171,7 @@ def test_loaders_of_the_users_own_come_before_ours(driver, login, request):
 
 
 def test_json_of_a_json_column_comes_unparsed_where_it_is_asked_for():
-    assert loaders(Reading(raw_json=True))[JSON]("[1]") == RawJSON("[1]")
+    assert loaders(Reading(unread=True))[JSON]("[1]") == RawJSON("[1]")
     assert JSON not in loaders(Reading())
 
 
@@ -401,6 +401,15 @@ def test_a_procedure_gives_the_rows_of_its_first_query(conn):
     with closing(iter_rows("CALL three()", conn, chunk_size=1)) as rows:
         assert next(rows) == {"a": 1}
     execute("CALL three()", conn)
+    assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
+
+
+def test_a_procedure_that_fails_after_its_first_query_is_an_error_of_the_source(conn):
+    execute("CREATE PROCEDURE two() BEGIN SELECT 1 AS a; SIGNAL SQLSTATE '45000'; END", conn)
+    with pytest.raises(SourceError, match="CALL two"):
+        fetchall("CALL two()", conn)
+    with pytest.raises(SourceError, match="CALL two"):
+        fetchone("CALL two()", conn)
     assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
 
 

@@ -334,7 +334,7 @@ def test_json_comes_unparsed_where_the_reader_says_so(pg):
     text = '{"b": 1.10, "a": [1, null, "ä"]}'
     query = f"SELECT '{text}'::json AS a, '{text}'::jsonb AS b, NULL::json AS c"
     for more in ("", ", 1::money AS d"):
-        with Reader(Query(query + more, pg), raw_json=True) as reader:
+        with Reader(Query(query + more, pg), unread=True) as reader:
             (row,) = reader.fetch(5)
         assert all(isinstance(row[name], RawJSON) for name in "ab")
         assert [as_text(row[name]) for name in "ab"] == [text, '{"a": [1, null, "ä"], "b": 1.10}']
@@ -368,12 +368,40 @@ def test_dicts_are_loaded_as_json(pg):
     assert [row["a"] for row in fetchall("SELECT a FROM t", pg)] == [{"b": 1}, {"b": 2}]
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+@pytest.mark.parametrize("n", [1, 100])  # by INSERT, and by COPY
+@pytest.mark.parametrize("on_conflict", ["error", "update"])
+def test_lists_are_json_where_the_column_is(psycopg, kind, n, on_conflict):
+    execute(f"CREATE TABLE t (id integer PRIMARY KEY, j {kind}, a integer[])", psycopg)
+    lists = ([1, {"b": 2}], [1, 2], [], [None, "x"], None)
+    rows = [{"id": m, "j": lists[m % 5], "a": [m, 7]} for m in range(5 * n)]
+    load("t", psycopg, rows, on_conflict=on_conflict, key="id")
+    assert fetchall("SELECT * FROM t ORDER BY id", psycopg) == rows
+
+
+def test_lists_are_json_by_position_and_in_a_view_too(psycopg):
+    execute("CREATE TABLE t (a integer[], j jsonb); CREATE VIEW v AS SELECT * FROM t", psycopg)
+    for query in ("INSERT INTO t VALUES (%s, %s)", "INSERT INTO v (a, J) VALUES (%s, %s)"):
+        executemany(query, psycopg, [([1], [1, {"b": 2}])])
+        assert fetchall("DELETE FROM t RETURNING *", psycopg) == [{"a": [1], "j": [1, {"b": 2}]}]
+
+
+def test_a_list_that_json_cannot_hold_is_a_failed_row(psycopg):
+    execute("CREATE TABLE t (j jsonb)", psycopg)
+    failed = []
+    rows = [{"j": [b"x"]}, {"j": [1]}]
+    assert load("t", psycopg, rows, on_error=failed.extend) == (2, 1)
+    assert failed[0].row == rows[0]
+
+
 @pytest.mark.parametrize(
     ("query", "parameters", "advice"),
     [
         ("SELECT * FROM pg_class WHERE relname IN %s", (("a", "b"),), r"= ANY\(%s\)"),
         ("SELECT interval %s", ("1 day",), r"%s::interval"),
         ("SELECT %s; SELECT %s", (1, 2), "one call for each"),
+        ("SELECT 1 WHERE %s IS NULL", (None,), "write %s::text"),
+        ("CREATE TABLE t (a integer DEFAULT %s)", (1,), "write the value"),
     ],
 )
 def test_what_psycopg_3_does_not_take_over_is_said(psycopg, query, parameters, advice):

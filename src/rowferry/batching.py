@@ -111,8 +111,7 @@ class Batcher:
         headers: Sequence[bytes],
         turns: Sequence[tuple[Hashable]],
     ) -> list[Batch]:
-        join = self._join
-        bodies = [join((record,)) for record in records]
+        bodies = list(map(self._join, zip(records, strict=True)))
         if not origins and not headers and not turns:
             return [Batch(body, len(body)) for body in bodies]
         return [

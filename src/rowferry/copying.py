@@ -66,7 +66,7 @@ def copy_rows(
     with connections.opened(dest_conn) as dest:
         alone = untouched and on_error is None and not connections.same(source_conn, dest)
         how = How(on_error, commit_chunks, chunk_size, alone)
-        reader = Reader(query, raw_json=untouched, alone=alone)
+        reader = Reader(query, unread=untouched, alone=alone)
         writing = Writing(insert_query, dest, how)
         with closing(read_chunks(reader, transform, chunk_size)) as chunks:
             return writing.write(lists(chunks))
@@ -102,14 +102,14 @@ def copy_table_rows(
     check_chunk_size(chunk_size)
     columns = columns_of_key(key)
     check_on_conflict(on_conflict, columns)
-    query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
+    select = sql_text.select_all(table, connections.database_of(source_conn).identifier)
+    query = Query(select, source_conn, (), row_factory, columns)
     how = How(on_error, commit_chunks, chunk_size)
     target = target or table
     with connections.opened(dest_conn) as dest:
         into = Into(target, dest, how, on_conflict, columns)
         if create:
             into = replace(into, before=create_for_table(table, source_conn, dest, target, columns))
-        query = Query(sql_text.select_all(table), source_conn, (), row_factory, columns)
         if transform is not None or row_factory not in FACTORIES:
             return _insert_shaped(query, into, transform)
         if on_error is not None or on_conflict != "error" or columns:
@@ -132,7 +132,7 @@ def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
     on_error = into.how.on_error
     alone = on_error is None and not connections.same(query.conn, into.conn)
     query_of_tuples = replace(query, row_factory=tuple_row_factory)
-    reader = Reader(query_of_tuples, raw_json=True, alone=alone)
+    reader = Reader(query_of_tuples, unread=True, alone=alone)
 
     def give_back(failed: list[FailedRow]) -> None:
         make = query.row_factory(reader)

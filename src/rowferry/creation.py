@@ -120,10 +120,10 @@ def _declared(column: Column, origin: Database, database: Database, *, in_key: b
 def _create(database: Database, table: str, types: dict[str, str], key: Columns) -> str:
     check_columns(key, list(types))
     check_names(database, table, types)
-    lines = [f"{name} {kind}".rstrip() for name, kind in types.items()]
+    lines = [f"{database.identifier(name)} {kind}".rstrip() for name, kind in types.items()]
     if key:
-        lines.append(f"PRIMARY KEY ({', '.join(key)})")
-    return database.create_table(table, lines)
+        lines.append(f"PRIMARY KEY ({', '.join(map(database.identifier, key))})")
+    return database.create_table(sql_text.table_identifier(table, database.identifier), lines)
 
 
 def _values(rows: Sequence[Row], name: str) -> list[Any]:

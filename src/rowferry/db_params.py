@@ -119,7 +119,8 @@ def connect(
             `sqlite:///file.db`; what follows `?` in it goes to the driver.
         password_variable: the environment variable that holds the password; None leaves it to the
             URL, or to the driver's own means (~/.pgpass).
-        driver: for a database that has two: "psycopg" (the default) or "psycopg2".
+        driver: for a database that has two: "psycopg" (the default) or "psycopg2",
+            "mssql_python" (the default) or "pyodbc".
         kwargs: go to the driver.
 
     Raises:
@@ -130,7 +131,7 @@ def connect(
     """
     target = _target(db_params, password_variable, driver)
     options = {**target.options, **kwargs}
-    password = kwargs.get("password", target.password)
+    password = options.get("password", target.password)
     try:
         return target.database.connect(target.params, target.password, options)
     except ConfigError:
@@ -139,16 +140,16 @@ def connect(
         _cannot_connect(target, password, error)
 
 
-def check_address(db_params: Mapping[str, Any] | str) -> None:
+def database_at(db_params: Mapping[str, Any] | str) -> Database:
     """
-    Accept a DbParams or a URL of a database that is known here; nothing is connected to.
+    Give the database that a DbParams or a URL is of; nothing is connected to.
 
     Raises:
         DriverError: there is no such database, or no such driver of it.
         DbParamsError: a parameter is missing or unknown.
         ConfigError: it is no URL.
     """
-    _target(db_params, None)
+    return _target(db_params, None).database
 
 
 def get_connection_string(
@@ -227,7 +228,11 @@ def _split(url: str) -> SplitResult | None:
         parts.port  # noqa: B018 - raises where it is no number
     except ValueError:
         return None
-    return parts if parts.scheme and "://" in url else None
+    if not parts.scheme or "://" not in url:
+        return None
+    # A password with a / or # that is not encoded ends the host, and its rest would be shown.
+    rest = parts.path + parts.fragment
+    return None if parts.netloc and "@" in rest and "@" not in parts.netloc else parts
 
 
 def _password_from(variable: str) -> str:

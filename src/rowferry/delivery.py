@@ -2,13 +2,14 @@
 The life of a batch: sent, judged, settled or sent again.
 
 Everything here runs on the event loop, and runs no users' code but that of their own body formats
-and `item_results`. A fixed set of workers carries the batches, one connection each; nothing is
-created for a record but the future of its answer.
+and `item_results`. A fixed set of workers carries the batches, one connection each; while all goes
+well they sleep, and each answer sends the next request itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
-    from rowferry.batches import Batch
+    from rowferry.batches import Batch, Response
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
@@ -82,6 +83,8 @@ class Delivery:
             on_settled=self._settled,
             on_stop=self._halt,
         )
+        self._head = api.head
+        self._success = frozenset() if api.item_results else api.rules.success_status
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -151,60 +154,74 @@ class Delivery:
             self._over = True
             raise
 
-    async def _carry(  # noqa: C901, PLR0912 (every step here is one that each request takes)
-        self, lane: Lane, batch: Batch | None
-    ) -> None:
-        """
-        Deliver *batch* and the following ones over one connection, until there are no more.
-
-        This loop is the cost of a request, so what is done for every one stands here in a row and
-        not in coroutines of its own.
-        """
-        ledger, gate, waiting, settling = self._ledger, self._gate, self._waiting, self._settling
-        head, join, new = self._api.head, self._api.format.join, self._waiting.new
-        by_item = self._api.item_results is not None
-        success = frozenset() if by_item else self._api.rules.success_status
+    async def _carry(self, lane: Lane, batch: Batch | None) -> None:
+        """Deliver *batch* and the following ones over one connection, until there are no more."""
         while batch:
             connection = lane.connection
             if batch.attempts or connection is None or not connection.usable:
                 connection = await self._prepare(batch, lane)
-                if connection is None:
-                    batch = await self._next()
-                    continue
-            body = join(batch.parts) if batch.parts else batch.body
-            request = b"%b%d%b\r\n\r\n%b" % (head, len(body), batch.header, body)
-            lane.delivered_before = ledger.delivered
-            lane.probe = gate.outage_since is not None
-            lane.sending = True
-            ledger.begin_request()
-            try:
-                response = await connection.send(request)
-            except ExchangeError as failure:
-                self._outcomes.act_on_failure(lane, batch, failure)
-                batch = None  # to be asked for once this is no longer in flight
-            finally:
-                lane.sending = False
-                ledger.in_flight -= 1
-            if batch is None:
-                batch = await self._next()
-                continue
+            if connection:
+                await self._exchange(lane, batch, connection)
+            batch = await self._next()
+
+    async def _exchange(self, lane: Lane, batch: Batch, connection: Connection) -> None:
+        """Send a batch and those that follow up; act on the last answer, or for want of it."""
+        lane.sending = True
+        self._ledger.begin_request()
+        try:
+            response = await connection.send(self._request(lane, batch))
+        except ExchangeError as failure:
+            if lane.batch:
+                self._outcomes.act_on_failure(lane, lane.batch, failure)
+            return
+        finally:
+            lane.sending = False
+            self._ledger.in_flight -= 1
+        if lane.batch:
             now = monotonic()
             if response.limited:
                 self._outcomes.heed(response, now)
-            if response.status in success:
-                gate.delivered(connection.sent_at, now)
-                settling.deliver(batch)
-                if batch.turn or not settling.unsettled:
-                    self._settled(batch)
-            else:
-                self._outcomes.act(lane, batch, response, now)
-            if new and not waiting.again and not self._over and gate.is_open(now):
-                batch = new.popleft()
-                gate.begin(now)
-                if new and gate.places < gate.allowed:
-                    self._dispatch()
-            else:
-                batch = await self._next()
+            self._outcomes.act(lane, lane.batch, response, now)
+
+    def _request(self, lane: Lane, batch: Batch) -> bytes:
+        """Give the request of a batch that is sent now."""
+        lane.batch = batch
+        lane.delivered_before = self._ledger.delivered
+        lane.probe = self._gate.outage_since is not None
+        body = self._api.format.join(batch.parts) if batch.parts else batch.body
+        return b"%b%d%b\r\n\r\n%b" % (self._head, len(body), batch.header, body)
+
+    def _follow_up(self, lane: Lane, response: Response) -> bytes | None:
+        """
+        Settle a batch that was delivered, and give the request of the next one.
+
+        Nearly all requests of a run go through here from answer to answer, without a future or a
+        step of a task: that takes 1 us from each. What is done for every one stands in a row.
+
+        Returns:
+            None where the worker has to look: at the answer, if `lane.batch` still is there; for
+            another batch, else.
+        """
+        batch, connection = lane.batch, lane.connection
+        if batch is None or connection is None or response.status not in self._success:
+            return None
+        gate, settling, waiting, now = self._gate, self._settling, self._waiting, monotonic()
+        if response.limited:
+            self._outcomes.heed(response, now)
+        lane.batch = None
+        gate.delivered(connection.sent_at, now)
+        settling.deliver(batch)
+        if batch.turn or not settling.unsettled:
+            self._settled(batch)
+        new = waiting.new
+        if self._over or waiting.again or not new or new[0].attempts or not gate.is_open(now):
+            return None
+        batch = new.popleft()
+        gate.begin(now)
+        if new and gate.places < gate.allowed:
+            self._dispatch()
+        self._ledger.requests += 1
+        return self._request(lane, batch)
 
     async def _next(self) -> Batch | None:
         """Give the next batch once it may be sent; None where the run is over."""
@@ -270,6 +287,7 @@ class Delivery:
             if lane.connection is None or not lane.connection.usable:
                 lane.delivered_before = self._ledger.delivered
                 lane.connection = await self._dialer.connect()
+                lane.connection.follow_up = partial(self._follow_up, lane)
         except ExchangeError as failure:
             self._outcomes.act_on_failure(lane, batch, failure)
             return None

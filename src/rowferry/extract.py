@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from rowferry import abort
 from rowferry.keyset import columns_of_key
@@ -15,6 +15,45 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from rowferry.databases.contract import Connection, Parameters
+
+
+@overload
+def iter_chunks(
+    select_query: str,
+    conn: Connection,
+    parameters: Parameters = (),
+    row_factory: RowFactory[RowT] = DICTS,
+    transform: None = None,
+    chunk_size: int = CHUNK_SIZE,
+    *,
+    key: str | Sequence[str] | None = None,
+) -> Iterator[list[RowT]]: ...
+
+
+@overload
+def iter_chunks(
+    select_query: str,
+    conn: Connection,
+    parameters: Parameters = (),
+    row_factory: RowFactory[RowT] = DICTS,
+    *,
+    transform: Transform[RowT, GivenT],
+    chunk_size: int = CHUNK_SIZE,
+    key: str | Sequence[str] | None = None,
+) -> Iterator[Iterable[GivenT]]: ...
+
+
+@overload
+def iter_chunks(
+    select_query: str,
+    conn: Connection,
+    parameters: Parameters,
+    row_factory: RowFactory[RowT],
+    transform: Transform[RowT, GivenT] | None,
+    chunk_size: int = CHUNK_SIZE,
+    *,
+    key: str | Sequence[str] | None = None,
+) -> Iterator[Iterable[GivenT]]: ...
 
 
 def iter_chunks(

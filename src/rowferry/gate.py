@@ -68,7 +68,8 @@ class Gate:
     def begin(self, at: float) -> None:
         """Take a place and the moment *at*, which `opens` gave or is now."""
         self.places += 1
-        self._refusals.sent(at)
+        if not self._refusals.calm:
+            self._refusals.sent(at)
         if self._metered:
             self._quota.sent(at)
             if self._bucket:
@@ -78,10 +79,11 @@ class Gate:
 
     def delivered(self, sent: float, now: float) -> None:
         """Note that a request that was written at *sent* was taken; its place is free."""
-        self._limit.answered(sent, now, self.places)
-        self._refusals.delivered(now)
+        limit, refusals = self._limit, self._refusals
+        limit.answered(sent, now, self.places)
+        refusals.delivered(now)
         self.places -= 1
-        self.allowed = self._refusals.allowed
+        self.allowed = limit.limit if refusals.calm else refusals.allowed
         self.outage_since = None
 
     def answered(self, now: float) -> None:

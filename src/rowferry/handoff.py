@@ -44,6 +44,7 @@ class Handoff:
         self._ledger = ledger
         self._max_bytes = max_bytes
         self._max_records = max_records
+        self._few_bytes, self._few_records = 7 * max_bytes // 8, 7 * max_records // 8
         self._linger = linger
         self._lock = threading.Lock()
         self._notes: queue.SimpleQueue[list[FailedRow]] = queue.SimpleQueue()
@@ -124,9 +125,10 @@ class Handoff:
 
     def _wake_if_there_is_room(self) -> None:
         """Give the reading thread something to do: little at a time, but not a row each."""
+        ledger = self._ledger
         if (
-            8 * (self._put_bytes - self._settled_bytes) <= 7 * self._max_bytes
-            and 8 * self._ledger.unsure <= 7 * self._max_records
+            ledger.taken - ledger.settled - ledger.held <= self._few_records
+            and self._put_bytes - self._settled_bytes <= self._few_bytes
         ):
             self._waits_for_room = False
             self._notes.put([])

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rowferry.records import Key
 
@@ -35,16 +35,28 @@ class IdempotencyKeys:
 
     def headers(self, header: str, keys: Iterable[Key]) -> list[bytes]:
         """Give for each record's key the line of a request's head, its line break before it."""
-        before = f"\r\n{header}: "
-        columns, copy = self._columns, self._begun.copy
-        lines = []
-        for key in keys:  # 0.7 us each
-            row, number = (key, "0") if len(key) == columns else (key[:-1], str(key[-1]))
-            position = ascii(row)
+        copy = self._begun.copy
+        digests = []
+        for text in self._texts(keys):
             digest = copy()
-            digest.update(f"{len(position)}:{position}{len(number)}:{number}".encode())
-            lines.append((before + digest.hexdigest()).encode())
-        return lines
+            digest.update(text)
+            digests.append(digest.digest())
+        if not digests:
+            return []
+        line = b"\r\n%b: " % header.encode()
+        separated = b"," + b"".join(digests).hex(",", _BYTES).encode()
+        return separated.replace(b",", b"," + line).split(b",")[1:]  # 0.1 us less than one by one
+
+    def _texts(self, keys: Iterable[Key]) -> Iterator[bytes]:
+        """Give for each record what is hashed of it."""
+        columns = self._columns
+        for key in keys:
+            if len(key) == columns:
+                position = ascii(key)
+                yield f"{len(position)}:{position}1:0".encode()
+            else:
+                position, number = ascii(key[:-1]), str(key[-1])
+                yield f"{len(position)}:{position}{len(number)}:{number}".encode()
 
 
 def _prefixed(part: bytes) -> bytes:

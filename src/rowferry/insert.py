@@ -233,7 +233,7 @@ class Into:
         else:
             numbers = map(str, range(1, len(columns) + 1))
             places = list(map(database.positional_placeholder, numbers))
-        insert = sql_text.insert(self.table, columns, places)
+        insert = sql_text.insert(self.table, columns, places, database.identifier)
         check_names(database, self.table, columns)
         if self.on_conflict == "error":
             return insert

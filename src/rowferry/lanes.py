@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
+    from rowferry.batches import Batch
     from rowferry.http.connection import Connection
 
 
@@ -15,14 +16,16 @@ class Lane:
     A worker's own.
 
     Attributes:
+        batch: the one in flight; None once it is settled.
         sending: whether it awaits or reads an answer.
         delivered_before: records that were delivered when its batch was sent.
         probe: whether its batch only asks whether an outage is over.
     """
 
-    __slots__ = ("connection", "delivered_before", "probe", "sending", "task")
+    __slots__ = ("batch", "connection", "delivered_before", "probe", "sending", "task")
 
     def __init__(self) -> None:
+        self.batch: Batch | None = None
         self.connection: Connection | None = None
         self.delivered_before = 0
         self.probe = False

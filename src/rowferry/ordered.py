@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import keyset
-from rowferry.databases.contract import Reading
+from rowferry.databases.contract import Reading, Unreadable
+from rowferry.exceptions import SourceError
 from rowferry.row_factories import column_names
 from rowferry.sql import columns_of
 
@@ -60,9 +61,12 @@ class OrderedQuery:
         """
         if not self._expressions:
             self._expressions = self._look_at_columns(database, conn)
-        if self.last is None:
-            return Statement(keyset.ordered(self._table, self._expressions), self._parameters)
-        return self._rest(database, self.last)
+        if self.last is not None:
+            return self._rest(database, self.last)
+        expressions = self._expressions
+        if self._parameters:
+            expressions = _unformatted(database, expressions)
+        return Statement(keyset.ordered(self._table, expressions), self._parameters)
 
     def _look_at_columns(self, database: Database, conn: Connection) -> list[str]:
         query = columns_of(self._table)
@@ -71,6 +75,7 @@ class OrderedQuery:
             rows.fetch(1)
             names = column_names(rows.cursor)
             keyset.check_columns(self._key, names)
+            _check_not_renamed(names)
             types = {column[0]: column[1] for column in rows.cursor.description}
         finally:
             rows.close()
@@ -78,27 +83,86 @@ class OrderedQuery:
         return database.key_expressions(conn, types, self._key)
 
     def _rest(self, database: Database, last: Key) -> Statement:
+        last = tuple(map(_sayable, self._key, last))
         table, parameters = self._table, self._parameters
+        expressions = _unformatted(database, self._expressions)
+        if isinstance(parameters, Mapping) and not _has_names(database):
+            parameters = tuple(parameters.values())
         if isinstance(parameters, Mapping) and parameters:
             names = [f"rowferry_{number}" for number in range(len(self._key))]
-            condition = self._after(database, list(map(database.named_placeholder, names)))
+            condition = _after(database, expressions, list(map(database.named_placeholder, names)))
             parameters = {**parameters, **dict(zip(names, last, strict=True))}
         else:
             numbers = map(str, range(1, len(self._key) + 1))
-            condition = self._after(database, list(map(database.positional_placeholder, numbers)))
-            if not parameters and "format" in database.paramstyle:
-                table = table.replace("%", "%%")  # which was no placeholder, and is none now
+            places = list(map(database.positional_placeholder, numbers))
+            condition = _after(database, expressions, places)
+            if not parameters:
+                (table,) = _unformatted(database, [table])
             parameters = [*parameters, *(last[column] for column in condition.columns)]
-        return Statement(keyset.ordered_after(table, self._expressions, condition), parameters)
+        return Statement(keyset.ordered_after(table, expressions, condition), parameters)
 
-    def _after(self, database: Database, places: list[str]) -> keyset.After:
-        values = list(map(database.key_value, self._expressions, places))
-        return keyset.after(self._expressions, values.__getitem__)
+
+def _after(database: Database, expressions: list[str], places: list[str]) -> keyset.After:
+    values = list(map(database.key_value, expressions, places))
+    return keyset.after(expressions, values.__getitem__)
+
+
+def _has_names(database: Database) -> bool:
+    """Tell whether placeholders can have names, which SQL Server's cannot."""
+    return database.named_placeholder("a") != database.named_placeholder("b")
+
+
+def _unformatted(database: Database, texts: list[str]) -> list[str]:
+    """Give *texts*, none of which has a placeholder, as they can stand where others have some."""
+    if "format" not in database.paramstyle:
+        return texts
+    return [text.replace("%", "%%") for text in texts]
+
+
+def _check_not_renamed(names: Sequence[str]) -> None:
+    """
+    Accept columns that came out of FROM (…) under their own names.
+
+    Raises:
+        SourceError: SQLite has told two of one name apart, as `id` and `id:1`.
+    """
+    for name in names:
+        base, colon, number = name.rpartition(":")
+        if colon and number.isdigit() and base in names:
+            raise SourceError(
+                f"the query has more than one column called {base!r}; "
+                "give each a name of its own with AS"
+            )
+
+
+def _sayable(column: str, value: Any) -> Any:
+    """
+    Give a value of a key as it can be a parameter: infinity and the like as the database wrote it.
+
+    Raises:
+        SourceError: it could not be read as it is.
+    """
+    text = value.text if isinstance(value, Unreadable) else value
+    if isinstance(text, str) and ((text is not value and text.startswith("0x")) or _is_odd(text)):
+        raise SourceError(
+            f"what comes after the row with {column} = {value!r} cannot be asked for, "
+            "since this value of the key cannot be read as it is"
+        )
+    return text
+
+
+def _is_odd(text: str) -> bool:
+    """Tell whether *text* is no valid Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 class OrderedRows:
     """
-    The open reading of an ordered query on one connection, as a database's `OpenRows`.
+    The open reading of an ordered query on one connection, much as a database's `OpenRows`.
 
     What looks like the end is believed once a query for the rows after it gives none: servers and
     drivers are known to end a result early, without an error.
@@ -130,18 +194,13 @@ class OrderedRows:
         return self._rows.kinds
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
-        """Give the next *count* rows; fewer only where nothing comes after them."""
-        rows: list[tuple[Any, ...]] = []
-        while len(rows) < count:
-            more = self._rows.fetch(count - len(rows))
-            self._query.accept(more)
-            rows += more
-            if more:
-                self._asked_for_rest = False
-            if len(rows) < count:
-                if self._asked_for_rest or self._query.last is None:
-                    break
-                self._ask_for_rest()
+        """Give the next rows, *count* at most; none only where nothing comes after them."""
+        rows = self._rows.fetch(count)
+        if not rows and not self._asked_for_rest and self._query.last is not None:
+            self._ask_for_rest()
+            rows = self._rows.fetch(count)
+        self._asked_for_rest = self._asked_for_rest and not rows
+        self._query.accept(rows)
         return rows
 
     def close(self) -> None:

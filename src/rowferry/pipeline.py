@@ -281,7 +281,6 @@ class Run:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
         bodies, errors = encode_chunk(shaped.records, kinds)
-        origins = self._origins(shaped)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)

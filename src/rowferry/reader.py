@@ -63,7 +63,7 @@ class Reader:
         query: what to read.
         tolerant: a value that the driver cannot convert comes as `Unreadable` (invalid UTF-8 as
             lone surrogates), where it would fail the whole chunk.
-        raw_json: JSON columns come as `RawJSON`, unparsed.
+        unread: nobody looks at the values: JSON comes as `RawJSON`, an interval of months as text.
         alone: nobody else uses the connection while this reads, so that it may read ahead.
 
     Raises:
@@ -76,20 +76,22 @@ class Reader:
         query: Query,
         *,
         tolerant: bool = False,
-        raw_json: bool = False,
+        unread: bool = False,
         alone: bool = False,
     ) -> None:
-        connections.check(query.conn)
+        connections.database_of(query.conn)
         self._query = query
         self._ordered = OrderedQuery(query.sql, query.parameters, query.key) if query.key else None
         self._is_own = connections.is_address(query.conn)
-        self._reading = Reading(tolerant, raw_json, alone or self._is_own)
+        self._reading = Reading(tolerant, unread, alone or self._is_own)
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
         self._description: Sequence[Any] = ()
         self._kept: list[Row] = []
+        self._more = True
         self._begun = False
+        self._connected = False
         self._closed = False
         self._ends_transaction = False
         self._interrupted = threading.Event()
@@ -109,7 +111,7 @@ class Reader:
         try:
             if not self._begun:
                 self._begin()
-            rows = self._take_kept(count) if self._rows is None else self._read(count)
+            rows = self._read(count) if self._more else self._take_kept(count)
             if len(rows) < count:
                 self._finish()
         except BaseException:
@@ -132,24 +134,23 @@ class Reader:
         if not self._closed:
             self._finish()
             self._closed = True
-            self._disconnect()
+            if self._is_own:
+                self._disconnect()
 
     def close(self) -> None:
         """Stop reading and roll back what only this reader began. May be called again."""
         if self._closed:
             return
         self._closed = True
-        if not self._begun:
-            return
-        try:
-            self._give_back()
-        finally:
+        if self._is_own:
             self._disconnect()
+        elif self._begun:
+            self._give_back()
 
     def interrupt(self) -> None:
         """Make a `fetch` that another thread is in fail soon."""
         self._interrupted.set()
-        if self._begun and not self._closed:
+        if self._begun and not self._closed and self._connected:
             self._database.interrupt(self._conn)
 
     def keep_rest(self) -> None:
@@ -159,8 +160,9 @@ class Reader:
         Raises:
             SourceError: as `fetch`.
         """
-        while self._rows is not None and (chunk := self._read(CHUNK_SIZE)):
+        while self._more and (chunk := self._read(CHUNK_SIZE)):
             self._kept += chunk
+        self._more = False
         self._close_cursor()
 
     def give_up_transaction(self) -> bool:
@@ -185,7 +187,11 @@ class Reader:
     _conn: Connection
 
     def _begin(self) -> None:
-        self._connect()
+        if self._is_own:
+            self._take(connect(self._query.conn))  # no more: the query may need another at once
+            self._begun = True
+            return
+        self._take(self._query.conn)
         self._begun = True
         if self._database.is_closed(self._conn):
             raise SourceError(f"the connection is closed\n\nin the query:\n{self._query.sql}")
@@ -205,13 +211,25 @@ class Reader:
         if not in_transaction and self._database.in_transaction(self._conn):
             self._ends_transaction = True
 
-    def _connect(self) -> None:
-        conn = connect(self._query.conn) if self._is_own else self._query.conn
+    def _take(self, conn: Connection) -> None:
         self._database, self._conn = recognise(conn)
+        self._connected = True
 
     def _disconnect(self) -> None:
-        if self._is_own:
-            with contextlib.suppress(Exception):  # it may be what was lost
+        """Close the connection that is ours, whatever it is at."""
+        if not self._connected:
+            return
+        self._connected = False  # first: an interrupt may come from another thread
+        rows, self._rows = self._rows, None
+        transactions.let_go(self._conn, self)
+        try:
+            if rows is not None and self._more:
+                # The server may be at the next rows, and would go on for nobody.
+                self._database.interrupt(self._conn)
+        except Exception as error:  # noqa: BLE001 - it may be what was lost
+            logger.debug("the last statement could not be interrupted: %s", error)
+        finally:
+            with contextlib.suppress(Exception):
                 self._conn.close()
 
     def _open(self) -> OpenRows:
@@ -225,10 +243,6 @@ class Reader:
         transactions.hold(self._conn, self)
         return rows
 
-    def _open_again(self) -> OpenRows:
-        self._connect()
-        return self._open()
-
     def _give_back(self) -> None:
         wrote = self._rows is not None and self._rows.writes
         with transactions.unless_broken(self._database, self._conn):
@@ -238,10 +252,18 @@ class Reader:
 
     def _finish(self) -> None:
         """Commit after the last row; when asked again, what the user wrote since then."""
-        self._close_cursor()
-        self._ends_transaction = False
-        if not self._database.is_closed(self._conn):
-            transactions.commit(self._database, self._conn)
+        self._more = False
+        try:
+            self._close_cursor()
+            self._ends_transaction = False
+            if not self._database.is_closed(self._conn):
+                transactions.commit(self._database, self._conn)
+        except RowferryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - what comes after the rows may fail as they may
+            if not self._is_replaceable or not self._is_lost(error):
+                self._fail(error)
+            logger.debug("the source was lost after its last row: %s", error)
 
     def _close_cursor(self) -> None:
         rows, self._rows = self._rows, None
@@ -254,9 +276,9 @@ class Reader:
     def _read(self, count: int) -> list[Row]:
         try:
             cells = self._cells(count)
-        except RowferryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - drivers raise ValueError and the like as well
+        except Exception as error:  # drivers raise ValueError and the like as well
+            if isinstance(error, RowferryError) and not isinstance(error, ConnectError):
+                raise
             self._fail(error)
         if self._make is None:
             if self._rows is None or self._rows.cursor.description is None:
@@ -268,36 +290,50 @@ class Reader:
 
     def _cells(self, count: int) -> list[tuple[Any, ...]]:
         """Fetch the next cells; where the connection is lost and can be replaced, on a new one."""
-        while True:
+        cells: list[tuple[Any, ...]] = []
+        while len(cells) < count:
             try:
-                rows = self._rows or self._open_again()
-                cells = rows.fetch(count)
+                more = self._opened().fetch(count - len(cells))
             except Exception as error:
-                if not self._can_go_on_after(error):
+                if not self._goes_on_after(error):
                     raise
-                self._drop_connection(error)
             else:
                 self._failures = 0
-                return cells
+                cells = cells + more if cells else more
+                if not more or self._ordered is None:
+                    break
+        return cells
 
-    def _can_go_on_after(self, error: Exception) -> bool:
-        return (
-            self._is_own
-            and self._ordered is not None
-            and self._failures < len(_PAUSES)
-            and not self._interrupted.is_set()
-            and (isinstance(error, ConnectError) or self._database.is_lost(self._conn, error))
-        )
+    def _opened(self) -> OpenRows:
+        if self._rows is not None:
+            return self._rows
+        if not self._connected:
+            conn = connections.connect_until(self._interrupted, self._query.conn)
+            self._take(conn)
+        return self._open()
 
-    def _drop_connection(self, error: Exception) -> None:
-        """Close what is left of the connection, and wait a little before the next one."""
-        logger.warning("the source was lost while it was read, a new connection goes on: %s", error)
-        with contextlib.suppress(Exception):
-            self._close_cursor()
-        self._rows = None
+    @property
+    def _is_replaceable(self) -> bool:
+        """Whether another connection can read on where this one was lost."""
+        return self._is_own and self._ordered is not None
+
+    def _is_lost(self, error: Exception) -> bool:
+        if isinstance(error, RowferryError):
+            return isinstance(error, ConnectError)
+        return self._database.is_lost(self._conn, error)
+
+    def _goes_on_after(self, error: Exception) -> bool:
+        """Drop what was lost and wait a little; tell whether another connection is to be tried."""
+        tried_enough = self._failures >= len(_PAUSES)
+        if not self._is_replaceable or tried_enough or not self._is_lost(error):
+            return False
+        if self._interrupted.is_set():
+            return False
+        logger.warning("the source was lost, a new connection is to go on: %s", error)
+        self._rows = None  # nothing of it is to be interrupted
         self._disconnect()
-        self._interrupted.wait(_PAUSES[self._failures])
         self._failures += 1
+        return not self._interrupted.wait(_PAUSES[self._failures - 1])
 
     def _take_kept(self, count: int) -> list[Row]:
         rows, self._kept = self._kept[:count], self._kept[count:]
@@ -308,17 +344,18 @@ class Reader:
         self._ends_transaction = False
         text = error_text(self._query.sql, self._database.paramstyle, error, self._advice(error))
         try:
-            with transactions.unless_broken(self._database, self._conn):
-                self._close_cursor()
-                transactions.rollback(self._database, self._conn)
+            if not self._is_own:  # which is closed as it is
+                with transactions.unless_broken(self._database, self._conn):
+                    self._close_cursor()
+                    transactions.rollback(self._database, self._conn)
         except Exception as another:  # noqa: BLE001 - it must not hide the first one
             error.add_note(f"and its transaction could not be rolled back: {another}")
         raise SourceError(text) from error
 
     def _advice(self, error: Exception) -> str:
-        if self._interrupted.is_set() or not self._database.is_lost(self._conn, error):
+        if self._interrupted.is_set() or not self._is_lost(error):
             return self._database.advice(error)
-        if self._is_own and self._ordered is not None:
+        if self._is_replaceable:
             return (
                 "new connections were tried as well: the source is down, or too slow for its limits"
             )

@@ -130,6 +130,8 @@ class Refusals:
 
     Attributes:
         may_send_at: when the next request may go, in seconds on the clock of *now*.
+        calm: whether nothing was refused or failed yet: as long as that is so, `allowed` is the
+            limit, and `sent` need not be called.
 
     Args:
         limit: requests in flight that may be had while nothing is refused.
@@ -138,6 +140,7 @@ class Refusals:
 
     def __init__(self, limit: Limit, now: float) -> None:
         self.may_send_at = now
+        self.calm = True
         self._limit = limit
         self._rate = _Rate()
         self._next = now  # permit of the rate, or of the breaker
@@ -184,6 +187,7 @@ class Refusals:
             retry_after: seconds for which the API wants no requests; less than a round trip is no
                 news, but refused like any other.
         """
+        self.calm = False
         self._bad += now > self._since  # those that come in a pause were sent before it
         self._row += 1
         if retry_after is not None:
@@ -199,6 +203,7 @@ class Refusals:
 
     def failed(self, now: float) -> None:
         """Note a request without an answer, or with one that is not about the rate (a 500)."""
+        self.calm = False
         self._row += 1
         if self._row == _TRIP:
             self._close(now)
@@ -210,6 +215,7 @@ class Refusals:
 
     def trip(self, now: float) -> None:
         """Let requests go one at a time: whoever calls knows that nothing gets through."""
+        self.calm = False
         if self._row < _TRIP:
             self._row = _TRIP
             self._close(now)

@@ -70,7 +70,7 @@ def of_query(
     untouched = options.get("transform") is None and row_factory in FACTORIES
     source = QuerySource(
         Query(select_query, conn, parameters, row_factory, columns_of_key(options.get("key"))),
-        raw_json=untouched,
+        unread=untouched,
     )
     as_read = untouched and row_factory is dict_row_factory
     return _transfer(source, as_api(api), rows_as_read=as_read, **options)

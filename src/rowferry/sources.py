@@ -31,15 +31,15 @@ class QuerySource:
 
     Attributes:
         query: what to read, and where.
-        raw_json: whether JSON columns may stay unparsed.
+        unread: whether nobody looks at the values, so that JSON may stay unparsed.
     """
 
     query: Query
-    raw_json: bool
+    unread: bool
 
     def open(self) -> QueryRows:
         """Give the reading; nothing is connected to, and no query runs, before the first fetch."""
-        return QueryRows(Reader(self.query, tolerant=True, raw_json=self.raw_json))
+        return QueryRows(Reader(self.query, tolerant=True, unread=self.unread))
 
 
 class QueryRows:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from rowferry.exceptions import BadIdentifierError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 _IDENTIFIER = re.compile(r"[\w$]+")
 
-_NOT_CODE = re.compile(
+NOT_CODE = re.compile(
     r"""
       \b[eE]'(?:[^'\\]|\\.|'')*'          # a string with escapes
     | '[^']*'                             # a string; a doubled quote is two strings in a row
@@ -23,7 +23,7 @@ _NOT_CODE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NAME = r'(?:[^\W\d][\w$]*|"(?:[^",]|"")+"|`[^`,]+`)'
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^",]|"")+"|`[^`,]+`|\[[^\],]+\])'
 _PLAIN_INSERT = re.compile(
     rf"""\s*INSERT\s+INTO\s+({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})\s*
     (?:\(\s*({_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?
@@ -69,17 +69,36 @@ def check_table(name: str) -> None:
         )
 
 
-def insert(table: str, columns: Sequence[str], placeholders: Sequence[str]) -> str:
+def insert(
+    table: str,
+    columns: Sequence[str],
+    placeholders: Sequence[str],
+    identifier: Callable[[str], str] = str,
+) -> str:
     """
     Give the INSERT of one row into *columns* of *table*, with *placeholders* for the values.
+
+    Args:
+        identifier: gives a plain name as it is to stand in the statement.
 
     Raises:
         BadIdentifierError: a name is no plain identifier.
     """
-    check_table(table)
     for column in columns:
         check_column(column)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(placeholders)})"  # noqa: S608 - all names were checked
+    table, listed = table_identifier(table, identifier), ", ".join(map(identifier, columns))
+    return f"INSERT INTO {table} ({listed}) VALUES ({', '.join(placeholders)})"  # noqa: S608 - all names were checked
+
+
+def table_identifier(table: str, identifier: Callable[[str], str]) -> str:
+    """
+    Give a plain table name as it is to stand in a statement, each part as *identifier* gives it.
+
+    Raises:
+        BadIdentifierError: it is no plain table name.
+    """
+    check_table(table)
+    return ".".join(map(identifier, table.split(".")))
 
 
 class PlainInsert(NamedTuple):
@@ -166,15 +185,14 @@ def check_encodable(name: str) -> None:
         raise BadIdentifierError(f"{name!r} is no name: it is empty or holds a NUL")
 
 
-def select_all(table: str) -> str:
+def select_all(table: str, identifier: Callable[[str], str]) -> str:
     """
     Give the SELECT of everything in *table*.
 
     Raises:
         BadIdentifierError: it is no plain table name.
     """
-    check_table(table)
-    return f"SELECT * FROM {table}"  # noqa: S608 - the name was checked
+    return f"SELECT * FROM {table_identifier(table, identifier)}"  # noqa: S608 - the name was checked
 
 
 def columns_of(sql: str) -> str:
@@ -202,7 +220,7 @@ def locks_rows(sql: str) -> bool:
 
 def without_text(sql: str) -> str:
     """Give *sql* with a space for each string, quoted identifier and comment."""
-    return _NOT_CODE.sub(" ", sql)
+    return NOT_CODE.sub(" ", sql)
 
 
 def error_text(sql: str, paramstyle: str, error: BaseException, advice: str = "") -> str:

@@ -105,8 +105,8 @@ def unless_broken(database: Database, conn: Connection) -> Iterator[None]:
     """Tidy up in the block; a connection that proves to be broken has nothing left to tidy."""
     try:
         yield
-    except Exception:
-        if not database.is_closed(conn):
+    except Exception as error:
+        if not database.is_closed(conn) and not database.is_lost(conn, error):
             raise
 
 

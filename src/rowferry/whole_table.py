@@ -12,7 +12,7 @@ from rowferry.databases import recognise
 from rowferry.exceptions import SourceError
 from rowferry.flow import Flow
 from rowferry.logs import logger
-from rowferry.sql import error_text, select_all
+from rowferry.sql import error_text, select_all, table_identifier
 from rowferry.writing import refusals, roll_back
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ class _WholeTable:
         if self.into.before is not None:
             with refusals(self.database, self.into.before):
                 self.database.execute(self.dest, self.into.before, ())
+        table = table_identifier(self.table, self.origin.identifier)
+        target = table_identifier(self.into.table, self.database.identifier)
         try:
-            copying = self.origin.table_copy(self.source, self.table, self.dest, self.into.table)
+            copying = self.origin.table_copy(self.source, table, self.dest, target)
         except Exception:  # noqa: BLE001 - reading the rows meets it again, and says where it was
             return None
         if copying is not None and self.into.how.commit_chunks:
@@ -124,7 +126,8 @@ class _WholeTable:
         try:
             return copying.read(self.into.how.chunk_size)
         except Exception as error:
-            query, style = select_all(self.table), self.origin.paramstyle
+            query = select_all(self.table, self.origin.identifier)
+            style = self.origin.paramstyle
             advice = self.origin.advice(error)
             raise SourceError(error_text(query, style, error, advice)) from error
 

@@ -27,7 +27,9 @@ named = row_factories.namedtuple_row_factory
 
 # The type of rows follows the row factory …
 
-assert_type(etl.iter_chunks("SELECT 1", conn), Iterator[Iterable[Rows]])
+assert_type(etl.iter_chunks("SELECT 1", conn), Iterator[list[Rows]])
+for chunk in etl.iter_chunks("SELECT 1", conn):
+    assert_type(len(chunk), int)
 assert_type(etl.iter_rows("SELECT 1", conn), Iterator[Rows])
 assert_type(etl.fetchall("SELECT 1", conn), list[Rows])
 assert_type(etl.fetchone("SELECT ?", conn, (1,)), Rows | None)
@@ -35,7 +37,7 @@ assert_type(etl.fetchall("SELECT 1", conn, (), row_factories.dict_row_factory), 
 assert_type(etl.fetchall("SELECT 1", conn, (), tuples), list[tuple[Any, ...]])
 assert_type(etl.fetchall("SELECT 1", conn, row_factory=lists), list[list[Any]])
 assert_type(etl.fetchall("SELECT 1", conn, row_factory=named), list[Any])
-assert_type(etl.iter_chunks("SELECT 1", conn, row_factory=lists), Iterator[Iterable[list[Any]]])
+assert_type(etl.iter_chunks("SELECT 1", conn, row_factory=lists), Iterator[list[list[Any]]])
 assert_type(etl.iter_rows("SELECT :a", conn, {"a": 1}, tuples), Iterator[tuple[Any, ...]])
 assert_type(etl.fetchone("SELECT 1", conn, row_factory=tuples), tuple[Any, ...] | None)
 

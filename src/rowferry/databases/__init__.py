@@ -13,6 +13,9 @@ from rowferry.databases.contract import (
     Unreadable,
 )
 from rowferry.databases.duckdb import DuckDB
+from rowferry.databases.mssql import SQLServer
+from rowferry.databases.mssql_pyodbc import Pyodbc
+from rowferry.databases.mssql_python import MSSQLPython
 from rowferry.databases.mysql import MySQL
 from rowferry.databases.mysql_mysqlclient import MySQLdb
 from rowferry.databases.mysql_pymysql import PyMySQL
@@ -26,6 +29,8 @@ DATABASES: tuple[Database, ...] = (
     SQLite(),
     Psycopg(),
     Psycopg2(),
+    SQLServer(MSSQLPython()),
+    SQLServer(Pyodbc()),
     DuckDB(),
     MySQL(PyMySQL()),
     MySQL(MySQLdb()),

@@ -8,6 +8,14 @@ line in this folder's `__init__`. It knows its driver; nothing above knows any.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,6 +28,13 @@ Connection: TypeAlias = Any
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 """What fills the placeholders of a statement, in order or by name."""
+
+
+ADDRESSES = (
+    *(IPv4Address, IPv4Interface, IPv4Network),
+    *(IPv6Address, IPv6Interface, IPv6Network),
+)
+"""What psycopg makes of inet and cidr; their `str()` is what PostgreSQL writes."""
 
 
 class Column(NamedTuple):
@@ -45,14 +60,29 @@ class Unreadable:
     Attributes:
         text: the value as the database writes it, or as near as can be told.
         reason: the driver's words.
+        dbtype: of the databases that read *text* as this very value; empty where none does.
     """
 
     # no dataclass: msgspec would write it as an object, where it has to be refused
-    __slots__ = ("reason", "text")
+    __slots__ = ("dbtype", "reason", "text")
 
-    def __init__(self, text: str, reason: str) -> None:
+    def __init__(self, text: str, reason: str, dbtype: str = "") -> None:
         self.text = text
         self.reason = reason
+        self.dbtype = dbtype
+
+    def text_for(self, dbtype: str) -> str:
+        """
+        Give the text to store in a database.
+
+        Raises:
+            ValueError: it may take it for something else.
+        """
+        if dbtype != self.dbtype:
+            raise ValueError(
+                f"{self.text!r} is not copied to another kind of database: {self.reason}"
+            )
+        return self.text
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unreadable) and (self.text, self.reason) == (
@@ -74,13 +104,14 @@ class Reading(NamedTuple):
     Attributes:
         tolerant: a value that cannot be converted comes as `Unreadable` (or, where it is text, with
             lone surrogates), instead of failing its neighbours.
-        raw_json: JSON comes as `RawJSON`, unparsed.
+        unread: nobody looks at the values, which only go on: JSON comes as `RawJSON`; what Python
+            would change, or has no type for that others know, as the database writes it.
         alone: nobody else uses the connection before the rows are closed, so that the next ones may
             be asked for ahead.
     """
 
     tolerant: bool = False
-    raw_json: bool = False
+    unread: bool = False
     alone: bool = False
 
 
@@ -281,7 +312,11 @@ class Database(Protocol):
         ...
 
     def in_transaction(self, conn: Connection) -> bool:
-        """Tell whether a transaction is open, without asking the server."""
+        """
+        Tell whether a transaction is open; the server is asked only where no driver can tell.
+
+        Always True where the driver opens the next transaction itself when one ends.
+        """
         ...
 
     def in_users_transaction(self, conn: Connection) -> bool:
@@ -324,6 +359,15 @@ class Database(Protocol):
 
         Raises:
             BadIdentifierError: the database can have no such name, or would cut it.
+        """
+        ...
+
+    def identifier(self, name: str) -> str:
+        """
+        Give a plain *name* as it is to stand in a statement.
+
+        That is as it is, so that its capital letters count no more than ever; a reserved word is
+        quoted, in the letters that the name would have without quotes.
         """
         ...
 
@@ -390,7 +434,8 @@ class Database(Protocol):
         Give the statement that inserts a row, or skips or updates the one whose *key* is there.
 
         Args:
-            table, columns, placeholders, key: as they are to stand in the statement.
+            table, columns, key: plain names.
+            placeholders: as they are to stand in the statement.
             update: True: the other columns take the new values; False: the old row stays.
         """
         ...

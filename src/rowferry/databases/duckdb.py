@@ -11,6 +11,7 @@ from rowferry import sql as sql_text
 from rowferry.databases.duckdb_rows import Rows
 from rowferry.databases.duckdb_state import in_transaction
 from rowferry.databases.duckdb_types import column_type, declaration
+from rowferry.databases.duckdb_words import RESERVED
 from rowferry.databases.duckdb_writer import Writer
 from rowferry.exceptions import DriverError
 
@@ -140,6 +141,9 @@ class DuckDB:
     def quote(self, name: str) -> str:
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f"${name}"
 
@@ -181,7 +185,8 @@ class DuckDB:
         *,
         update: bool,
     ) -> str:
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(

@@ -49,7 +49,7 @@ class Rows:
         self._query = state.query
         if columns is None:
             columns = [Column(*column[:2]) for column in conn.description or ()]
-        self._convert = converters(columns, tolerant=reading.tolerant, raw_json=reading.raw_json)
+        self._convert = converters(columns, tolerant=reading.tolerant, unread=reading.unread)
         self.kinds: Mapping[str, type] | None = kinds_of(columns) if reading.tolerant else None
         self.cursor = Cursor([(*column, None, None, None, None, None) for column in columns])
         if self._query is not None:

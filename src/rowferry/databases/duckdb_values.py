@@ -84,7 +84,7 @@ def readable(sql: str, columns: Sequence[Column]) -> str:
     return f"SELECT {listed} FROM (\n{sql}\n) q"  # noqa: S608 - the query is the user's own
 
 
-def converters(columns: Sequence[Column], *, tolerant: bool, raw_json: bool) -> dict[int, Convert]:
+def converters(columns: Sequence[Column], *, tolerant: bool, unread: bool) -> dict[int, Convert]:
     """Give what is left to do with the cells of *columns* that were read readably, by position."""
     found: dict[int, list[Convert]] = {}
     for number, column in enumerate(columns):
@@ -92,7 +92,7 @@ def converters(columns: Sequence[Column], *, tolerant: bool, raw_json: bool) -> 
         steps: list[Convert] = [_in_utc] if name == _AWARE else []
         if tolerant and name in _TEMPORAL:
             steps.append(partial(_no_text, name))
-        if raw_json and name == "JSON":
+        if unread and name == "JSON":
             steps.append(RawJSON)
         if steps:
             found[number] = steps

@@ -12,11 +12,13 @@ from urllib.parse import SplitResult, quote, unquote
 
 from rowferry import sql as sql_text
 from rowferry.databases.mysql_insert import EachRow, ManyRows, template
-from rowferry.databases.mysql_literals import Literals, as_json, fixed_zone
+from rowferry.databases.mysql_literals import Literals, fixed_zone
 from rowferry.databases.mysql_rows import Rows
 from rowferry.databases.mysql_types import column_type, declaration
 from rowferry.databases.mysql_values import TEXTS
+from rowferry.databases.mysql_words import RESERVED
 from rowferry.exceptions import BadIdentifierError
+from rowferry.json_text import json_text
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -45,6 +47,9 @@ WHERE table_name = %(table)s AND table_schema = coalesce(%(schema)s, database())
   AND (@@lower_case_table_names > 0 OR BINARY table_name = %(table)s)
 ORDER BY ordinal_position
 """
+
+_FLOAT = 4
+"""FIELD_TYPE.FLOAT of both drivers, in a cursor's description."""
 
 _LOST = {
     1053,  # the server shuts down
@@ -210,6 +215,9 @@ class MySQL:
             )
         return "`" + name.replace("`", "``") + "`"
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f"%({name})s"
 
@@ -245,7 +253,7 @@ class MySQL:
             return EachRow(
                 conn, partial(bound, sql.encode(conn.encoding), literal, conn.encoding), run, ask
             )
-        row = self._literals(conn, lists=as_json).row
+        row = self._literals(conn, lists=json_text).row
         return ManyRows(conn, parts, row=row, run=run, ask=ask)
 
     def stream(self, conn: Connection, sql: str) -> Stream | None:
@@ -268,7 +276,8 @@ class MySQL:
         update: bool,
     ) -> str:
         """Give the INSERT; any unique key makes a row the same to the server, not just *key*."""
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         new = [f"{column} = VALUES({column})" for column in columns if column not in key]
         # No INSERT IGNORE: that would take every error for a duplicate.
         same = [f"{key[0]} = {key[0]}"]
@@ -278,8 +287,7 @@ class MySQL:
         self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
         charset = conn.character_set_name()
-        columns = [(types.get(column) in TEXTS, f"q.{self.quote(column)}") for column in key]
-        return [_exact(column, charset) if text else column for text, column in columns]
+        return [_comparable(f"q.{self.quote(name)}", types.get(name), charset) for name in key]
 
     def key_value(self, expression: str, placeholder: str) -> str:
         del expression
@@ -368,6 +376,13 @@ def _with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _comparable(column: str, code: Any, charset: str) -> str:
+    """Give what to order and compare *column* by, so that what differs in Python differs there."""
+    if code == _FLOAT:
+        return f"(CAST({column} AS CHAR) + 0e0)"  # as it is read: with six digits
+    return _exact(column, charset) if code in TEXTS else column
+
+
 def _exact(column: str, charset: str) -> str:
     """
     Give *column*, which is text or binary, as bytes: no two texts are equal then.
@@ -375,4 +390,5 @@ def _exact(column: str, charset: str) -> str:
     As the connection's *charset* has them, which is that of the text it is compared with.
     """
     text = f"CAST(CONVERT({column} USING {charset}) AS BINARY)"
-    return f"CASE CHARSET({column}) WHEN 'binary' THEN {column} ELSE {text} END"
+    # Both branches of one type: a UUID, which says latin1, would become NULL.
+    return f"CASE CHARSET({column}) WHEN 'binary' THEN CAST({column} AS BINARY) ELSE {text} END"

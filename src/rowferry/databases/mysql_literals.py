@@ -9,13 +9,14 @@ front of what the driver does with text and with types that its user registered.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from typing import Any, TypeAlias
 from uuid import UUID
 
+from rowferry.databases.contract import ADDRESSES, Unreadable
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 
 Writer: TypeAlias = Callable[[Any], bytes]
@@ -62,9 +63,11 @@ class Literals(dict[type, Writer]):
                 dt.date: lambda value: b"'%s'" % value.isoformat().encode(),
                 dt.time: _time,
                 dt.timedelta: _timedelta,
-                UUID: lambda value: b"'%s'" % str(value).encode(),
-                dict: lambda value: quote(as_json(value)),
-                RawJSON: lambda value: quote(_text(value)),
+                UUID: _as_text,
+                **dict.fromkeys(ADDRESSES, _as_text),
+                Unreadable: lambda value: quote(value.text_for("MYSQL")),
+                dict: lambda value: quote(json_text(value)),
+                RawJSON: lambda value: quote(raw_text(value)),
                 set: self._set,
                 frozenset: self._set,
                 list: in_list,
@@ -153,10 +156,6 @@ def _timedelta(value: dt.timedelta) -> bytes:
     return f"'{sign}{hours:02}:{minutes:02}:{seconds:02}.{value.microseconds:06}'".encode()
 
 
-def as_json(value: Any) -> str:
-    """Give *value* as JSON text."""
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _text(value: RawJSON) -> str:
-    return value.text.decode() if isinstance(value.text, bytes) else value.text
+def _as_text(value: object) -> bytes:
+    """Write what is plain ASCII without a quote when it is shown."""
+    return b"'%s'" % str(value).encode()

@@ -51,7 +51,7 @@ def loaders(reading: Reading) -> dict[int, Loader]:
         TIME: partial(_load, _timedelta, keep),
         BIT: _integer,
     }
-    if reading.raw_json:
+    if reading.unread:
         ours[JSON] = RawJSON
     return ours
 
@@ -101,7 +101,7 @@ def kinds_of(
     """
     kinds: dict[str, type] = {}
     for name, code, text in columns:
-        kind = RawJSON if code == JSON and reading.raw_json else text or KINDS.get(code)
+        kind = RawJSON if code == JSON and reading.unread else text or KINDS.get(code)
         if kind is None or (code in DATES and not reading.tolerant):  # it may come as text
             return None
         kinds[name] = kind

@@ -15,6 +15,7 @@ from rowferry.databases import oracle_binds, oracle_sql
 from rowferry.databases.oracle_rows import Rows
 from rowferry.databases.oracle_types import column_type, declaration
 from rowferry.databases.oracle_values import is_text
+from rowferry.databases.oracle_words import RESERVED
 from rowferry.databases.oracle_writer import Writer
 from rowferry.exceptions import BadIdentifierError, DriverError
 
@@ -186,6 +187,9 @@ class Oracle:
             )
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name.upper()) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f":{name}"
 
@@ -236,7 +240,9 @@ class Oracle:
         *,
         update: bool,
     ) -> str:
-        return oracle_sql.merge(table, columns, placeholders, key, update=update)
+        return oracle_sql.merge(
+            table, columns, placeholders, key, update=update, identifier=self.identifier
+        )
 
     def key_expressions(
         self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]

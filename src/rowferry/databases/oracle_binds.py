@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
+from rowferry.databases.contract import ADDRESSES, Unreadable
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -106,14 +107,6 @@ def _value(value: Any) -> Any:
     return value if convert is None else convert(value)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _raw_json(value: RawJSON) -> str:
-    return value.text.decode() if isinstance(value.text, bytes) else value.text
-
-
 _AS_THEY_ARE = {int, str, bytes, type(None), Decimal, dt.date, dt.timedelta}
 
 _CONVERT: dict[type, Callable[[Any], Any]] = {
@@ -122,8 +115,10 @@ _CONVERT: dict[type, Callable[[Any], Any]] = {
     memoryview: bytes,
     dt.time: dt.time.isoformat,
     UUID: str,
-    RawJSON: _raw_json,
-    **dict.fromkeys((dict, list, tuple), _json),
+    RawJSON: raw_text,
+    **dict.fromkeys((dict, list, tuple), json_text),
+    **dict.fromkeys(ADDRESSES, str),
+    Unreadable: lambda value: value.text_for("ORACLE"),
 }
 
 

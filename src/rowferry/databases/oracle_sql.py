@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rowferry import sql as sql_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 COLUMNS = """
 SELECT c.owner, c.column_name,
@@ -43,9 +43,12 @@ def merge(
     key: Sequence[str],
     *,
     update: bool,
+    identifier: Callable[[str], str] = str,
 ) -> str:
-    """Give the MERGE of one row, as `Database.upsert` says."""
+    """Give the MERGE of one row, as `Database.upsert` says; *identifier* is the database's."""
     sql_text.insert(table, columns, placeholders)  # all names are checked there
+    table = sql_text.table_identifier(table, identifier)
+    columns, key = list(map(identifier, columns)), list(map(identifier, key))
     given = ", ".join(f"{at} AS {name}" for name, at in zip(columns, placeholders, strict=True))
     same = " AND ".join(f"old.{name} = new.{name}" for name in key)
     others = [name for name in columns if name not in key]

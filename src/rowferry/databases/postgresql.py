@@ -14,6 +14,7 @@ from rowferry.databases.postgresql_copy import CopyStream
 from rowferry.databases.postgresql_rows import IN_TRANSACTION, open_rows
 from rowferry.databases.postgresql_table import table_to_table
 from rowferry.databases.postgresql_types import column_type, declaration
+from rowferry.databases.postgresql_words import RESERVED
 from rowferry.databases.postgresql_writer import PsycopgWriter
 from rowferry.exceptions import BadIdentifierError, DriverError
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     )
 
 _DEFAULT_PORT = 5432
+_CANCEL_TIMEOUT = 5.0  # seconds
+_FLOAT4 = 700  # its oid
+_ACTIVE = 1  # libpq's PQTRANS_ACTIVE
 
 _COLUMNS = """
 SELECT n.nspname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -45,7 +49,7 @@ ORDER BY n.nspname, a.attnum
 """
 
 _LOOSELY_COMPARED = """
-SELECT t.oid FROM pg_catalog.pg_type t
+SELECT t.oid, t.typname = 'citext' FROM pg_catalog.pg_type t
 WHERE t.typname = 'citext' OR t.typcollation <> 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_collation WHERE NOT collisdeterministic)
 """
@@ -65,6 +69,7 @@ _LOST = {
     "57P03",
     "57P05",  # idle_session_timeout
     "25P03",  # idle_in_transaction_session_timeout
+    "34000",  # the cursor is gone
 }
 
 _LONGEST_NAME = 63  # bytes: NAMEDATALEN - 1 of a server that was built as usual
@@ -77,6 +82,14 @@ _ADVICE = {
     "cannot insert multiple commands into a prepared statement": (
         "psycopg 3 takes one statement at a time where there are parameters: use one call for each"
     ),
+    "could not determine data type of parameter $": (
+        "psycopg 3 binds parameters on the server, and nothing tells it the type of this one: "
+        "write %s::text, or whatever type it is"
+    ),
+    "there is no parameter $": (
+        "psycopg 3 binds parameters on the server, which has them in SELECT, INSERT, UPDATE, "
+        "DELETE and VALUES only: write the value into any other statement, with psycopg.sql"
+    ),
 }
 """What psycopg2 took and psycopg 3 does not: the server's words and the way to write it."""
 
@@ -84,6 +97,7 @@ _ADVICE = {
 class PostgreSQL:
     """What both drivers share: parameters, transactions in SQL, the catalogue."""
 
+    driver: str
     dbtype = "PG"
     schemes = ("postgresql", "postgres")
     paramstyle = "pyformat"
@@ -134,6 +148,8 @@ class PostgreSQL:
 
     def is_lost(self, conn: Connection, error: BaseException) -> bool:
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state is None and isinstance(error, sys.modules[self.driver].OperationalError):
+            return True  # the driver's own words, of a socket that it may not call closed yet
         return self.is_closed(conn) or state in _LOST
 
     def is_autocommit(self, conn: Connection) -> bool:
@@ -175,6 +191,9 @@ class PostgreSQL:
             )
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name.lower()) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f"%({name})s"
 
@@ -205,19 +224,15 @@ class PostgreSQL:
         *,
         update: bool,
     ) -> str:
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
         self, conn: Connection, types: Mapping[str, Any], key: Sequence[str]
     ) -> list[str]:
         loose = self._loosely_compared_types(conn)
-        return [
-            f'q.{self.quote(column)}::text COLLATE "C"'
-            if types[column] in loose
-            else f"q.{self.quote(column)}"
-            for column in key
-        ]
+        return [_comparable(f"q.{self.quote(name)}", types[name], loose) for name in key]
 
     def key_value(self, expression: str, placeholder: str) -> str:
         del expression
@@ -236,12 +251,25 @@ class PostgreSQL:
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
 
-    def _loosely_compared_types(self, conn: Connection) -> set[int]:
-        """Give the types under which texts that differ may be equal in this database."""
+    def _loosely_compared_types(self, conn: Connection) -> dict[int, bool]:
+        """
+        Give the types under which texts that differ may be equal in this database.
+
+        With each of them, whether it has operators of its own for that.
+        """
         with conn.cursor() as cursor:
             cursor.execute(_LOOSELY_COMPARED)
             rows = [tuple(row.values()) if isinstance(row, Mapping) else row for row in cursor]
-        return {oid for (oid,) in rows}
+        return dict(rows)
+
+
+def _comparable(column: str, oid: int, loose: Mapping[int, bool]) -> str:
+    """Give what to order and compare *column* by, so that what differs in Python differs there."""
+    if oid == _FLOAT4:
+        return f"{column}::text::float8"  # as it is read; 0.1::float4 = 0.1::float8 is false
+    if oid not in loose:
+        return column
+    return f'{column}::text COLLATE "C"' if loose[oid] else f'{column} COLLATE "C"'
 
 
 class Psycopg(PostgreSQL):
@@ -284,7 +312,12 @@ class Psycopg(PostgreSQL):
         return open_rows(self, conn, sql, parameters, reading)
 
     def interrupt(self, conn: Connection) -> None:
-        getattr(conn, "cancel_safe", conn.cancel)()
+        if conn.info.transaction_status != _ACTIVE:
+            return
+        if hasattr(conn, "cancel_safe"):
+            conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
+        else:
+            conn.cancel()
 
     def stream(self, conn: Connection, sql: str) -> Stream | None:
         insert = sql_text.plain_insert(sql, self.paramstyle)

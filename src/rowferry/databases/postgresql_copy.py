@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry.databases.postgresql_copy_plan import Plan, Target, plan
 from rowferry.databases.postgresql_held import Held
-from rowferry.databases.postgresql_values import json_dumpers
+from rowferry.databases.postgresql_values import own_dumpers
 from rowferry.sql import double_quoted
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class CopyIn:
         into = f"{self._insert.table} ({quoted_names(columns)})"
         how = " (FORMAT BINARY)" if chosen.binary else ""
         with self._conn.cursor() as cursor:
-            for kind, dumper in json_dumpers(self._conn):
+            for kind, dumper in own_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with cursor.copy(f"COPY {into} FROM STDIN{how}") as copy:
                 if chosen.binary:
@@ -205,7 +205,7 @@ def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
             for form in PyFormat
         )
     except ProgrammingError:
-        return any(kind is ours for ours, _ in json_dumpers(conn))
+        return any(kind is ours for ours, _ in own_dumpers(conn))
 
 
 @lru_cache(maxsize=1)

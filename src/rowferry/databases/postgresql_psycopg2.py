@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rowferry.databases.postgresql import PostgreSQL
 from rowferry.databases.postgresql_lists import JSONLists
 from rowferry.databases.postgresql_rows import close_declared, cursor_numbers, holding
+from rowferry.databases.postgresql_unread import psycopg2_unread
 from rowferry.databases.postgresql_values import (
     psycopg2_adapt_raw_json,
     psycopg2_json,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from rowferry.databases.contract import Connection, OpenRows, Parameters, Reading, Writer
 
+_ACTIVE = 1  # libpq's PQTRANS_ACTIVE
 _PAGE = 500  # rows a round trip of execute_batch
 
 
@@ -61,12 +63,13 @@ class Psycopg2(PostgreSQL):
     def open_rows(
         self, conn: Connection, sql: str, parameters: Parameters, reading: Reading
     ) -> OpenRows:
-        types = [*psycopg2_raw_json()] if reading.raw_json else []
-        types += psycopg2_tolerant() if reading.tolerant else ()
+        types = [*psycopg2_tolerant()] if reading.tolerant or reading.unread else []
+        types += (*psycopg2_raw_json(), *psycopg2_unread()) if reading.unread else ()
         return _Psycopg2Rows(self, conn, sql, parameters, types)
 
     def interrupt(self, conn: Connection) -> None:
-        conn.cancel()
+        if conn.info.transaction_status == _ACTIVE:
+            conn.cancel()
 
     def writer(self, conn: Connection, sql: str) -> Writer:
         return _Writer(conn, sql)

@@ -6,12 +6,13 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from rowferry import sql as sql_text
+from rowferry.databases.postgresql_unread import unread_loaders, wanted_as_text
 from rowferry.databases.postgresql_values import (
     best_in_binary,
     fetchall_tolerant,
     kinds_of,
     load_tolerant,
-    raw_json_loaders,
+    unknown_loaders,
 )
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ def open_rows(
     database: Database, conn: Connection, sql: str, parameters: Parameters, reading: Reading
 ) -> OpenRows:
     """Execute *sql* on a connection of psycopg 3, as the contract says."""
-    raw = raw_json_loaders(conn.info.encoding) if reading.raw_json else ()
-    cursor = _tuple_cursor(conn, raw)
+    loaders = unread_loaders(conn.info.encoding) if reading.unread else ()
+    cursor = _tuple_cursor(conn, loaders)
     if holding(database, conn, sql) is None:
-        return _PlainRows(cursor, sql, parameters, tolerant=reading.tolerant)
+        return _PlainRows(cursor, sql, parameters, reading)
     name = _declare(database, conn, cursor, sql, parameters)
-    if reading.alone:
-        return _RowsAhead(database, conn, cursor, name, tolerant=reading.tolerant)
-    return _DeclaredRows(database, conn, cursor, name, tolerant=reading.tolerant)
+    rows = _RowsAhead if reading.alone else _DeclaredRows
+    return rows(database, conn, cursor, name, reading)
 
 
 def holding(database: Database, conn: Connection, sql: str) -> bool | None:
@@ -86,15 +86,16 @@ class _DeclaredRows:
     writes = False
 
     def __init__(
-        self, database: Database, conn: Connection, cursor: Any, name: str, *, tolerant: bool
+        self, database: Database, conn: Connection, cursor: Any, name: str, reading: Reading
     ) -> None:
         self._database = database
         self._conn = conn
-        self._tolerant = tolerant
+        self._tolerant = reading.tolerant or reading.unread
         self._name = name
         self._exhausted = False
         self.cursor = cursor
-        self._binary = best_in_binary(conn, cursor)
+        as_text = wanted_as_text() if reading.unread else frozenset()
+        self._binary = best_in_binary(conn, cursor, as_text)
         self.kinds: Mapping[str, type] | None = kinds_of(conn, cursor)
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
@@ -156,9 +157,13 @@ class _RowsAhead(_DeclaredRows):
     def _ask(self, count: int) -> None:
         query = f'FETCH {count} FROM "{self._name}"'.encode()
         self._conn.lock.acquire()
+        try:
+            self._conn.pgconn.send_query_params(query, None, result_format=int(self._binary))
+            self._conn.pgconn.flush()
+        except BaseException:
+            self._conn.lock.release()
+            raise
         self._asked = count
-        self._conn.pgconn.send_query_params(query, None, result_format=int(self._binary))
-        self._conn.pgconn.flush()
 
     def _answer(self) -> tuple[Any, int]:
         from psycopg import errors, generators, pq  # noqa: PLC0415 - imported where used
@@ -176,7 +181,7 @@ class _RowsAhead(_DeclaredRows):
 class _PlainRows:
     """Rows of a statement that no cursor can be declared for: all in memory at once."""
 
-    def __init__(self, cursor: Any, sql: str, parameters: Parameters, *, tolerant: bool) -> None:
+    def __init__(self, cursor: Any, sql: str, parameters: Parameters, reading: Reading) -> None:
         self.cursor = cursor
         self.writes = True
         self.kinds: Mapping[str, type] | None = None
@@ -184,7 +189,7 @@ class _PlainRows:
         while self.cursor.nextset():
             pass  # of several statements the last one counts, as with psycopg2
         self._rest: list[tuple[Any, ...]] | None = None
-        self._tolerant = tolerant
+        self._tolerant = reading.tolerant or reading.unread
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         if self.cursor.description is None:
@@ -201,10 +206,10 @@ class _PlainRows:
         self.cursor.close()
 
 
-def _tuple_cursor(conn: Connection, raw: Sequence[tuple[str, type]]) -> Any:
+def _tuple_cursor(conn: Connection, loaders: Sequence[tuple[str, type]]) -> Any:
     from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
 
     cursor = conn.cursor(row_factory=tuple_row)
-    for kind, loader in raw:
+    for kind, loader in (*unknown_loaders(), *loaders):
         cursor.adapters.register_loader(kind, loader)
     return cursor

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rowferry.databases.contract import Unreadable
+from rowferry.databases.contract import ADDRESSES, Unreadable
+from rowferry.databases.postgresql_times import TIME, TIMETZ, text_of
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -19,21 +20,26 @@ if TYPE_CHECKING:
 
 
 _BYTEA = 17
-_BETTER_AS_TEXT = {1700, 1231, 700, 1021}  # numeric, float4, and their arrays
+_UNKNOWN = 705
+_BETTER_AS_TEXT = {1700, 1231}  # numeric and its array
+_RIGHT_AS_TEXT = {700, 1021}  # float4 and its array
 
 
-def best_in_binary(conn: Connection, cursor: Any) -> bool:
+def best_in_binary(conn: Connection, cursor: Any, as_text: frozenset[int]) -> bool:
     """
     Tell whether psycopg is to read the columns of *cursor* in binary.
 
     Enums, geometry, money, xml and the like have no loader: in binary they would be bytes, as text
-    they are str. A type whose text loader the user replaced is read as text too. And psycopg makes
-    a Decimal of text in half the time (0.5 us for 1.0; timestamptz is 0.2 us the other way, others
-    are even); and float4 0.1 is 0.1 as text, but 0.10000000149011612 in binary. So a column of
-    these speaks for text, unless there is binary data.
+    they are str. A type whose text loader the user replaced is read as text too. float4 0.1 is 0.1
+    as text, but 0.10000000149011612 in binary. And psycopg makes a Decimal of text in half the time
+    (0.5 us for 1.0; timestamptz is 0.2 us the other way, others are even): so a numeric column
+    speaks for text, unless there is binary data.
+
+    Args:
+        as_text: types that are wanted as text.
     """
     types = {column.type_code for column in cursor.description or ()}
-    if types & _BETTER_AS_TEXT and _BYTEA not in types:
+    if types & (_RIGHT_AS_TEXT | as_text) or (types & _BETTER_AS_TEXT and _BYTEA not in types):
         return False
     return all(_has_binary(conn, oid) for oid in types)
 
@@ -106,42 +112,42 @@ def _cell_by_cell(cursor: Any, result: Any) -> list[tuple[Any, ...]]:
     from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
 
     transformer = Transformer(cursor)
-    loads = [
-        transformer.get_loader(result.ftype(column), result.fformat(column)).load
-        for column in range(result.nfields)
-    ]
+    types = [(result.ftype(column), result.fformat(column)) for column in range(result.nfields)]
+    columns = [(transformer.get_loader(*type_).load, *type_) for type_ in types]
     return [
-        tuple(_cell(load, result.get_value(row, column)) for column, load in enumerate(loads))
+        tuple(_cell(result.get_value(row, place), *column) for place, column in enumerate(columns))
         for row in range(result.ntuples)
     ]
 
 
-def _cell(load: Callable[[bytes], Any], data: bytes | None) -> Any:
+def _cell(data: bytes | None, load: Callable[[bytes], Any], oid: int, binary: bool) -> Any:
     if data is None:
         return None
     try:
         return load(data)
     except Exception as error:  # noqa: BLE001 - a loader may raise anything
-        return Unreadable(_text_of(bytes(data)), str(error))
+        return _unreadable(bytes(data), oid if binary else None, str(error))
 
 
-_INFINITIES = {
-    b"\x7f\xff\xff\xff": "infinity",
-    b"\x80\x00\x00\x00": "-infinity",
-    b"\x7f" + b"\xff" * 7: "infinity",
-    b"\x80" + b"\x00" * 7: "-infinity",
-}
-"""Dates and timestamps in binary that are no point in time."""
+def _unreadable(data: bytes, oid: int | None, reason: str) -> Unreadable:
+    """Stand in for *data*, which is of the type *oid* in binary, or text."""
+    text = None if oid is None else text_of(oid, data)
+    if text is None:
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if oid is not None or not text:
+            return Unreadable(text if text.isprintable() and text else f"0x{data.hex()}", reason)
+    return Unreadable(text, reason, "PG")
 
 
-def _text_of(data: bytes) -> str:
-    if data in _INFINITIES:
-        return _INFINITIES[data]
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return f"0x{data.hex()}"
-    return text if text.isprintable() else f"0x{data.hex()}"
+@lru_cache(maxsize=1)
+def unknown_loaders() -> tuple[tuple[int, type], ...]:
+    """Give the loader of a literal in a record, `row(1, 'a')`, which is no bytes but text."""
+    from psycopg.types.string import TextBinaryLoader  # noqa: PLC0415 - imported where used
+
+    return ((_UNKNOWN, TextBinaryLoader),)
 
 
 @lru_cache(maxsize=8)
@@ -169,13 +175,13 @@ def raw_json_loaders(encoding: str) -> tuple[tuple[str, type], ...]:
     return (("json", Text), ("jsonb", Text), ("json", Binary), ("jsonb", BinaryWithVersion))
 
 
-def json_dumpers(conn: Connection) -> list[tuple[type, type]]:
-    """Give dumpers for what json columns gave when they were read, unless the user has some."""
+def own_dumpers(conn: Connection) -> list[tuple[type, type]]:
+    """Give dumpers for what columns gave when they were read, unless the user has some."""
     from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
     from psycopg.adapt import PyFormat  # noqa: PLC0415
 
     ours: list[tuple[type, type]] = []
-    for kind, dumper in _all_json_dumpers():
+    for kind, dumper in _all_own_dumpers():
         try:
             conn.adapters.get_dumper(kind, PyFormat.AUTO)
         except ProgrammingError:
@@ -184,7 +190,7 @@ def json_dumpers(conn: Connection) -> list[tuple[type, type]]:
 
 
 @lru_cache(maxsize=1)
-def _all_json_dumpers() -> tuple[tuple[type, type], ...]:
+def _all_own_dumpers() -> tuple[tuple[type, type], ...]:
     from psycopg.adapt import Dumper  # noqa: PLC0415 - imported where used
     from psycopg.postgres import types  # noqa: PLC0415
     from psycopg.types.json import JsonDumper  # noqa: PLC0415
@@ -199,7 +205,11 @@ def _all_json_dumpers() -> tuple[tuple[type, type], ...]:
             text = obj.text.decode() if isinstance(obj.text, bytes) else obj.text
             return text.encode(encoding)
 
-    return ((dict, JsonDumper), (RawJSON, RawJSONDumper))
+    class UnreadableDumper(Dumper):  # of the type that its place has
+        def dump(self, obj: Unreadable) -> bytes:
+            return obj.text_for("PG").encode()
+
+    return ((dict, JsonDumper), (RawJSON, RawJSONDumper), (Unreadable, UnreadableDumper))
 
 
 @lru_cache(maxsize=1)
@@ -222,13 +232,14 @@ def psycopg2_tolerant() -> tuple[Any, ...]:
         default = string_types[oid]
 
         def read(value: str | None, cursor: Any) -> Any:
-            if value in {"infinity", "-infinity"}:
-                # psycopg2 makes the last or first day of the calendar of it, which it is not.
-                return Unreadable(str(value), "no point in time")
+            past = oid in {TIME, TIMETZ} and value is not None and value.startswith("24:")
+            if past or value in {"infinity", "-infinity"}:
+                # psycopg2 makes 00:00 of it, or the last or first day of the calendar.
+                return Unreadable(str(value), "Python has no such time", "PG")
             try:
                 return default(value, cursor)
             except Exception as error:  # noqa: BLE001 - whatever it raises, the cell is unreadable
-                return Unreadable(str(value), str(error))
+                return Unreadable(str(value), str(error), "PG")
 
         return new_type((oid,), f"ROWFERRY_{oid}", read)
 
@@ -247,6 +258,9 @@ def psycopg2_adapt_raw_json() -> None:
     register_adapter(RawJSON, quoted)
 
 
+_WRAPPED = (dict, UUID, Unreadable, *ADDRESSES)
+
+
 def psycopg2_json(value: Any) -> Any:
     """Give what psycopg2 writes as JSON."""
     from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
@@ -255,16 +269,20 @@ def psycopg2_json(value: Any) -> Any:
 
 
 def psycopg2_wrapped(row: Any) -> Any:
-    """Wrap the dicts and UUIDs in *row*, which psycopg2 adapts only when told to."""
+    """Wrap the values in *row* that psycopg2 adapts only when told to."""
     from psycopg2.extras import UUID_adapter  # noqa: PLC0415 - imported where used
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, dict):
             return psycopg2_json(value)
-        return UUID_adapter(value) if isinstance(value, UUID) else value
+        if isinstance(value, UUID):
+            return UUID_adapter(value)
+        if isinstance(value, Unreadable):
+            return value.text_for("PG")
+        return str(value) if isinstance(value, ADDRESSES) else value
 
     values = row.values() if isinstance(row, Mapping) else row
-    if not any(isinstance(value, dict | UUID) for value in values):
+    if not any(isinstance(value, _WRAPPED) for value in values):
         return row
     if isinstance(row, Mapping):
         return {name: wrapped(value) for name, value in row.items()}

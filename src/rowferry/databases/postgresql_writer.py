@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry.databases.postgresql_copy import CopyIn
 from rowferry.databases.postgresql_lists import JSONLists
-from rowferry.databases.postgresql_values import json_dumpers
+from rowferry.databases.postgresql_values import own_dumpers
+from rowferry.records import RawJSON
 from rowferry.sql import plain_insert
 
 if TYPE_CHECKING:
@@ -26,30 +27,39 @@ class PsycopgWriter:
         self._sql = sql
         insert = plain_insert(sql, "pyformat")
         self._copy_in = CopyIn(conn, insert) if insert else None
-        self._lists = JSONLists(conn, sql, _as_json)
+        self._lists = JSONLists(conn, sql, self._as_json)
         self._copied = False
 
     def write(self, rows: list[Any]) -> None:
+        if self._copy(rows):
+            return
+        given, rows = rows, self._lists.wrapped(rows)
+        if rows is given or not self._copy(rows):
+            self._insert(rows)
+
+    def _copy(self, rows: list[Any]) -> bool:
         self._copied = True
         if self._copy_in is None or not self._copy_in.write(rows):
             self._copied = False
-            self._insert(rows)
+        return self._copied
 
     def culprit(self, error: BaseException) -> int | None:
         return self._copy_in.culprit(error) if self._copied and self._copy_in else None
 
     def _insert(self, rows: list[Any]) -> None:
         with self._conn.cursor() as cursor:
-            for kind, dumper in json_dumpers(self._conn):
+            for kind, dumper in own_dumpers(self._conn):
                 cursor.adapters.register_dumper(kind, dumper)
             with _without_pipeline_warnings():
-                cursor.executemany(self._sql, self._lists.wrapped(rows))
+                cursor.executemany(self._sql, rows)
 
+    def _as_json(self, value: list[Any]) -> RawJSON:
+        """Give *value* as psycopg writes it: as a `Json` no COPY would take it."""
+        from psycopg.adapt import PyFormat, Transformer  # noqa: PLC0415 - imported where used
+        from psycopg.types.json import Json  # noqa: PLC0415
 
-def _as_json(value: list[Any]) -> Any:
-    from psycopg.types.json import Json  # noqa: PLC0415 - imported where used
-
-    return Json(value)
+        text = Transformer(self._conn).get_dumper(Json(value), PyFormat.TEXT).dump(Json(value))
+        return RawJSON(bytes(text or b""))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,10 @@ from urllib.parse import SplitResult, quote, unquote
 from uuid import UUID
 
 from rowferry import sql as sql_text
+from rowferry.databases.contract import ADDRESSES, Unreadable
 from rowferry.databases.sqlite_types import column_type, declaration
+from rowferry.databases.sqlite_words import RESERVED
+from rowferry.json_text import json_text, raw_text
 from rowferry.records import RawJSON
 
 if TYPE_CHECKING:
@@ -125,6 +127,9 @@ class SQLite:
     def quote(self, name: str) -> str:
         return sql_text.double_quoted(name)
 
+    def identifier(self, name: str) -> str:
+        return self.quote(name) if name.lower() in RESERVED else name
+
     def named_placeholder(self, name: str) -> str:
         return f":{name}"
 
@@ -165,7 +170,8 @@ class SQLite:
         *,
         update: bool,
     ) -> str:
-        insert = sql_text.insert(table, columns, placeholders)
+        insert = sql_text.insert(table, columns, placeholders, self.identifier)
+        columns, key = list(map(self.identifier, columns)), list(map(self.identifier, key))
         return sql_text.on_conflict(insert, columns, key, update=update)
 
     def key_expressions(
@@ -258,7 +264,7 @@ class _Writer:
 
     def write(self, rows: list[Any]) -> None:
         if self._convert or not self._stored_as_they_are(rows):
-            self._execute([_storable_row(row) for row in rows])
+            self._execute(rows, partial(map, _storable_row))
 
     def culprit(self, error: BaseException) -> int | None:
         del error
@@ -266,9 +272,9 @@ class _Writer:
         position = len(self._rows) - length_hint(self._remaining) - 1
         return position if position >= 0 else None
 
-    def _execute(self, rows: list[Any]) -> None:
+    def _execute(self, rows: list[Any], convert: Callable[[Any], Any] = iter) -> None:
         self._rows, self._remaining = rows, iter(rows)
-        self._conn.executemany(self._sql, self._remaining)
+        self._conn.executemany(self._sql, convert(self._remaining))
 
     def _stored_as_they_are(self, rows: list[Any]) -> bool:
         self._conn.execute("SAVEPOINT rowferry_types")
@@ -295,24 +301,18 @@ def _storable(value: Any) -> Any:
     if text is not None:
         return text(value)
     if isinstance(value, (dict, list, tuple)):
-        return _json(value)
+        return json_text(value)
     return value
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _raw_json(value: RawJSON) -> str:
-    return value.text.decode() if isinstance(value.text, bytes) else value.text
-
-
 _AS_TEXT: dict[type, Callable[[Any], str]] = {
-    RawJSON: _raw_json,
+    RawJSON: raw_text,
     datetime: partial(datetime.isoformat, sep=" "),
     date: date.isoformat,
     time: time.isoformat,
     Decimal: str,
     UUID: str,
     timedelta: str,
+    **dict.fromkeys(ADDRESSES, str),
+    Unreadable: lambda value: value.text_for("SQLITE"),
 }

@@ -21,6 +21,7 @@ from rowferry.batches import MAX_BODY, Response
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from rowferry.http.endpoint import Endpoint
 
@@ -54,12 +55,15 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         usable: whether the next request may be sent on it.
+        follow_up: takes an answer that leaves the connection usable, and gives the request to send
+            at once; where it gives None, the answer goes to who awaits it. None: they all do.
         sent_at: when the latest request was written, in seconds of `time.monotonic` (uvloop's clock
             has milliseconds only).
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_body: int = MAX_BODY) -> None:
         self.usable = False
+        self.follow_up: Callable[[Response], bytes | None] | None = None
         self.sent_at = 0.0
         self._loop = loop
         self._max_body = max_body
@@ -88,7 +92,8 @@ class Connection(asyncio.Protocol):
         """
         Send *request* and give its answer to come; only on a usable connection, one at a time.
 
-        The awaited future raises ExchangeError where there is no complete answer.
+        Where others follow up, it is the answer to the last of them. The awaited future raises
+        ExchangeError where there is no complete answer.
         """
         self._waiting = answer = self._loop.create_future()
         if not self.usable:
@@ -127,9 +132,7 @@ class Connection(asyncio.Protocol):
             return
         fresh = not self._received and not self._interim
         if data == self._known_bytes and fresh and not self._transport.get_write_buffer_size():
-            self._waiting = None
-            if not waiting.done():
-                waiting.set_result(self._known)
+            self._hand_over(self._known)
             return
         self._received += len(data)
         try:
@@ -240,15 +243,33 @@ class Connection(asyncio.Protocol):
         if self._problem:
             self._fail(self._problem)
             return
-        waiting, response = self._waiting, self._response
+        response = self._response
         unsent = self._transport.get_write_buffer_size()
         if not self._keep or self._begun or unsent:
             self._drop()
-        self._waiting = None
         self._interim = 0
         self._forget_answer()
-        if waiting and response and not waiting.done():
+        if response:
+            self._hand_over(response)
+
+    def _hand_over(self, response: Response) -> None:
+        """Give an answer to who awaits it, unless the next request follows up."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or waiting.done():
+            return
+        try:
+            request = self.follow_up(response) if self.follow_up and self.usable else None
+        except BaseException as error:  # noqa: BLE001 (the event loop would take it for a loss)
+            waiting.set_exception(error)
+            return
+        if waiting.done():  # it was cancelled meanwhile
+            return
+        if request is None:
             waiting.set_result(response)
+            return
+        self._waiting = waiting
+        self.sent_at = monotonic()
+        self._transport.write(request)
 
     def _fail(self, reason: str, *, handed_over: bool = True) -> None:
         self._drop()
