@@ -120,8 +120,10 @@ def test_a_table_of_any_name_is_loaded_or_refused(canary, name):
     except (BadIdentifierError, InsertError, QueryError):
         pass
     else:
-        assert fetchall(f"SELECT a FROM {name}", canary) == [{"a": 7}]
-        execute(f"DROP TABLE {name}", canary)
+        database, _ = recognise(canary)
+        table = ".".join(map(database.identifier, name.split(".")))
+        assert fetchall(f"SELECT a FROM {table}", canary) == [{"a": 7}]
+        execute(f"DROP TABLE {table}", canary)
     assert survives(canary)
 
 
