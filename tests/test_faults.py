@@ -204,6 +204,15 @@ def test_a_record_is_delivered_once_by(case):
     assert (came.report.delivered, came.report.retries) == (12, 0)
 
 
+def test_c26_a_page_for_people_is_warned_of_once(caplog):
+    page = Answer(status=200, headers={"Content-Type": "text/html; charset=utf-8"}, body=b"<html>")
+    with FakeApi(lambda request: page if request.number else 201) as api:
+        came = sent_to(api, 12)
+    assert came.report.delivered == 12
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "answered 200 with a page of HTML" in warning
+
+
 # C17-C20: what every record would meet
 
 STOPS = {

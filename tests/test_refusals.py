@@ -156,6 +156,15 @@ def test_a_rate_that_does_not_help_is_given_up():
     assert found.throughput >= 0.75 * 3200
 
 
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5])
+def test_refusals_at_random_do_not_lead_to_a_crawl(share):
+    """Each cut costs what it saves: without an end they led to one or two requests a second."""
+    found = measure(lambda: refusing(about(0.02), share), 30, seeds=3)
+    assert found.worst >= 0.05 * 3200 * (1 - share)
+    found = measure(lambda: refusing(about(0.02), share), 60, seeds=3, limit=lambda: FixedLimit(1))
+    assert found.worst >= 0.25 * 50 * (1 - share)
+
+
 def test_an_api_that_takes_so_many_at_once_is_used_well():
     found = measure(lambda: crowded(about(0.02), 16), 20)
     assert found.throughput >= 0.7 * 799

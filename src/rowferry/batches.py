@@ -176,7 +176,8 @@ class Response(msgspec.Struct, frozen=True):
         status: 200 to 599.
         headers: pairs as they came, names in lower case.
         body: at most 64 KiB of it; at most 16 MiB where `item_results` reads it.
-        limited: whether a header speaks of a rate limit, so that most need no second look.
+        limited: whether a header speaks of a rate limit, or of a page for people, so that most
+            answers need no second look.
     """
 
     status: int

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import split_of
+from rowferry.http.connection import is_page
+from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step
 from rowferry.settling import Rejection, Settling
@@ -81,6 +83,7 @@ class Outcomes:
         self._on_stop = on_stop
         self._split = split_of(api.format)
         self._largest: int | None = None
+        self._warned = False
 
     def act(self, lane: Lane, batch: Batch, response: Response, now: float) -> None:
         """Act on an answer that came at *now* and is not a success of all records as it stands."""
@@ -166,10 +169,21 @@ class Outcomes:
         self._on_ready()
 
     def heed(self, response: Response, now: float) -> None:
-        """Lower the pace to what the API tells of its quota."""
+        """Lower the pace to what the API tells of its quota; warn once of a page for people."""
         told = told_by(response, time())
         if told:
             self._gate.told(told, now)
+        if self._warned or self._api.item_results:
+            return
+        success = response.status in self._api.rules.success_status
+        if success and any(is_page(*header) for header in response.headers):
+            self._warned = True
+            logger.warning(
+                "%s answered %s with a page of HTML, which counts as delivered: is it the API, or "
+                "a proxy that wants a login? item_results= can look at the answers",
+                self._api,
+                response.status,
+            )
 
     def _try_again(
         self, lane: Lane, batch: Batch, verdict: Verdict, response: Response | None

@@ -36,6 +36,10 @@ _GROWTH = 1.05
 """What a rate is multiplied with after that: by 1.05, 1.1, 1.2 ... 2 a second."""
 _VAIN_CUTS = 4
 """Cuts that did not help, after which refusals are not about the rate."""
+_HELPED = 0.75
+"""Share of the refusals before the first cut, to which they have come down where cuts help."""
+_NEARLY_ALL = 0.9
+"""Share of refusals that is no chance: a quota that is used up, or an outage."""
 _BURST = 0.8
 """
 Cut of the rate where the last pause was less than a second ago, or less than this pause
@@ -60,6 +64,7 @@ class _Rate:
         self.value = inf
         self.cuts = 0
         self._few = _FEW
+        self._share = 0.0  # of refusals, before the first of the cuts
         self._wait = _FIRST_WAIT / 2
         self._grows_at = inf
         self._factor = _GROWTH
@@ -82,9 +87,11 @@ class _Rate:
         """Learn from *span* seconds of answers; give False where there are too few to tell."""
         answers = ok + bad
         if bad > _NOISE + self._few * answers and ok:
-            if self.cuts >= _VAIN_CUTS and 3 * bad < ok:  # cuts do not help
-                self.value, self.cuts, self._few = inf, 0, 2 * bad / answers
+            share = bad / answers
+            if self.cuts >= _VAIN_CUTS and (3 * bad < ok or self._is_chance(share)):
+                self.value, self.cuts, self._few = inf, 0, min(2 * share, (1 + share) / 2)
             else:
+                self._share = share if not self.cuts else self._share
                 self.cut(now, ok / span)
         elif answers >= _ENOUGH_ANSWERS or not bad:
             self.cuts = 0
@@ -93,6 +100,10 @@ class _Rate:
         else:
             return False
         return True
+
+    def _is_chance(self, share: float) -> bool:
+        """Tell whether as many are refused as before the cuts, which cost what they save."""
+        return _HELPED * self._share <= share < _NEARLY_ALL
 
     def _grow(self, now: float) -> None:
         self.value *= self._factor

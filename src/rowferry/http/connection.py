@@ -33,6 +33,11 @@ _FIRST_FINAL = 200
 _STATUSES = range(_FIRST_FINAL, 600)
 
 
+def is_page(name: bytes, value: bytes) -> bool:
+    """Tell whether a header (its name in lower case) says that the answer is a page for people."""
+    return name == b"content-type" and value.strip().lower().startswith(b"text/html")
+
+
 class ExchangeError(Exception):
     """
     A request got no complete answer.
@@ -234,7 +239,10 @@ class Connection(asyncio.Protocol):
     def _answer(self) -> Response:
         if self._status not in _STATUSES:
             self._problem = f"the answer has the status {self._status}"
-        limited = any(word in name for name, _ in self._headers for word in _LIMITED)
+        limited = any(
+            any(word in name for word in _LIMITED) or is_page(name, value)
+            for name, value in self._headers
+        )
         body = bytes(self._body[: self._max_body])
         return Response(self._status, tuple(self._headers), body, limited)
 
