@@ -247,6 +247,13 @@ class _Rows:
             self._conn.text_factory = before
 
 
+_TYPE_REFUSED = ("is not supported", "adapter is deprecated")
+"""
+What sqlite3 says of a type that it does not write; the latter of dates since Python 3.12, where
+warnings are errors.
+"""
+
+
 class _Writer:
     """
     executemany that helps itself when sqlite3 refuses a type.
@@ -281,7 +288,7 @@ class _Writer:
         try:
             self._execute(rows)
         except Exception as error:
-            if "is not supported" not in str(error):
+            if not any(sign in str(error) for sign in _TYPE_REFUSED):
                 raise  # whoever began the transaction rolls back, this savepoint with it
             self._conn.execute("ROLLBACK TO rowferry_types")
             self._convert = True
