@@ -144,9 +144,9 @@ POSTGRESQL = (
         target="postgresql",
         target_table="target_keyed",
         peers=(
-            ours(name=f"rowferry{CLEAN}", job="load", rows=10 * CHUNK),
+            ours(name=f"rowferry{CLEAN}", job="load_clean", rows=10 * CHUNK),
             ours(name=f"rowferry{BAD}", job="load_bad", rows=10 * CHUNK),
-            etlhelper(name=f"ETLHelper{CLEAN}", job="load", rows=4 * CHUNK),
+            etlhelper(name=f"ETLHelper{CLEAN}", job="load_clean", rows=4 * CHUNK),
             etlhelper(name=f"ETLHelper{BAD}", job="load_bad", rows=4 * CHUNK),
         ),
     ),

@@ -102,7 +102,7 @@ def _counted(runs: list[Run]) -> Iterator[str]:
     """Tell what the API counted besides the rows, of the first run of each peer."""
     for run in runs:
         if run["round"] == 1:
-            counted = run["counted"]
+            counted = run.get("counted") or {}
             told = [
                 words.format(counted[name]) for name, words in COUNTED if counted.get(name, 0) > 0
             ]

@@ -245,11 +245,11 @@ def test_a_source_that_dies_in_the_middle_is_an_error(
     dest.commit()
     read, reads = whole._WholeTable._read, []
 
-    def cut(self, copying):
+    def cut(self, copying, count):
         reads.append(self)
         if len(reads) == 5:
             watch.execute("SELECT pg_terminate_backend(%s)", (filled.info.backend_pid,))
-        return read(self, copying)
+        return read(self, copying, count)
 
     monkeypatch.setattr(whole._WholeTable, "_read", cut)
     with pytest.raises(SourceError, match=r"terminat|closed|lost"):
@@ -258,6 +258,27 @@ def test_a_source_that_dies_in_the_middle_is_an_error(
     rows = len(contents(dest))
     assert rows % 100 == 0
     assert rows >= 400 if commit_chunks else rows == 0
+
+
+def test_a_source_that_dies_within_a_chunk_leaves_no_part_of_it(filled, dest, watch, monkeypatch):
+    filled.execute("INSERT INTO t SELECT n, repeat('x', 100) FROM generate_series(1, 20000) n")
+    filled.commit()
+    dest.execute("CREATE TABLE t (id integer, v text)")
+    dest.commit()
+    read, reads = whole._WholeTable._read, []
+
+    def cut(self, copying, count):
+        reads.append(count)
+        if len(reads) == 8:
+            raise SourceError("it died")
+        return read(self, copying, count)
+
+    monkeypatch.setattr(whole._WholeTable, "_read", cut)
+    with pytest.raises(SourceError, match="it died"):
+        copy_table_rows("t", filled, dest, chunk_size=5000)
+    assert set(reads) == {1000}
+    assert len(contents(dest)) == 5000
+    assert states(watch, dest) == {"idle"}
 
 
 def test_an_abort_ends_it_at_the_next_chunk(filled, dest, watch, monkeypatch):

@@ -55,6 +55,13 @@ def load(etl: ModuleType, work: Work) -> Callable[[], Result]:
     return lambda: (etl.load(work.target, work.target_conn, rows)[0], None)
 
 
+def load_clean(etl: ModuleType, work: Work) -> Callable[[], Result]:
+    """Load dicts as `load_bad` does, but none of them is bad."""
+    rows = item.dicts(work.rows, work.form)
+    options = {"on_error": [].extend, "chunk_size": work.chunk_size}
+    return lambda: (etl.load(work.target, work.target_conn, rows, **options)[0], None)
+
+
 def load_bad(etl: ModuleType, work: Work) -> Callable[[], Result]:
     """Load dicts of which one in each chunk is bad; give how many were stored."""
     rows = item.dicts(work.rows, work.form)

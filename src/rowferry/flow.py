@@ -46,6 +46,7 @@ class Flow(Generic[Chunk]):
         write_alone: writes one chunk, and waits until it is in.
         size_of: of a chunk, in whatever *most* counts.
         most: what is kept before it is settled.
+        together: how many, one after the other, are what the user calls a chunk.
         commit: False where whoever asks commits, once for all.
         refusals: gives the context that makes ours of a driver's exceptions.
     """
@@ -59,6 +60,7 @@ class Flow(Generic[Chunk]):
         size_of: Callable[[Chunk], int],
         *,
         most: int,
+        together: int = 1,
         commit: bool,
         refusals: Callable[[], AbstractContextManager[None]],
     ) -> None:
@@ -68,6 +70,7 @@ class Flow(Generic[Chunk]):
         self._write_alone = write_alone
         self._size_of = size_of
         self._most = most
+        self._together = together
         self._commit = commit
         self._refusals = refusals
         self._kept: list[Chunk] = []
@@ -88,7 +91,8 @@ class Flow(Generic[Chunk]):
                 self._kept.append(chunk)
             self._size += self._size_of(chunk)
             self._attempt(lambda: self._write(chunk))
-        if self._commit and self._size >= self._most:
+        whole = len(self._kept) % self._together == 0
+        if self._commit and whole and self._size >= self._most:
             self.settle()
 
     def settle(self) -> None:
@@ -114,8 +118,17 @@ class Flow(Generic[Chunk]):
         worth_it = error is None or (self._commit and isinstance(error, Exception))
         if self._refused or not worth_it or self._database.is_closed(self._conn):
             self._sink.abandon()
+        elif error is not None and len(self._kept) % self._together:
+            self._settle_whole_chunks()
         else:
             self.settle()
+
+    def _settle_whole_chunks(self) -> None:
+        """Commit what was put but for the parts of a chunk whose rest did not come."""
+        self._sink.abandon()
+        del self._kept[-(len(self._kept) % self._together) :]
+        with self._refusals():
+            self._write_again()
 
     def _write(self, chunk: Chunk) -> None:
         if not self._sink.write(chunk):
@@ -133,7 +146,8 @@ class Flow(Generic[Chunk]):
         except Exception:
             self._refused = True
             self._sink.abandon()
-            if len(self._kept) < 2 or self._database.is_closed(self._conn):  # noqa: PLR2004 - one that is alone is the bad one
+            alone = len(self._kept) <= self._together  # then it is the bad one
+            if alone or self._database.is_closed(self._conn):
                 raise
             self._write_again()
             self._refused = False  # whatever it was, a deadlock for one: all are in now
@@ -142,8 +156,9 @@ class Flow(Generic[Chunk]):
         """Write what was kept, one by one, up to the bad one, which raises; forget it all else."""
         with transactions.unless_broken(self._database, self._conn):
             self._database.rollback(self._conn)
-        for chunk in self._kept:
+        for start in range(0, len(self._kept), self._together):
             self._database.begin(self._conn)
-            self._write_alone(chunk)
+            for chunk in self._kept[start : start + self._together]:
+                self._write_alone(chunk)
             self._database.commit(self._conn)
         self._kept, self._size = [], 0

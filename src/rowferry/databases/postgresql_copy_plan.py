@@ -136,7 +136,7 @@ def plan(
     texts = [_text_for(cell, target) for cell, target in filled]
     if not any(texts):
         return Plan(binary=False, rows=rows)
-    columns = list(map(_written, columns, texts))
+    columns = list(map(_written, cells, columns, texts))
     return Plan(binary=False, rows=list(zip(*columns, strict=True)))
 
 
@@ -230,9 +230,8 @@ def _has_text_of_offset(value: Any) -> bool:
     return offset is None or (abs(offset) <= _FARTHEST and not offset.microseconds)
 
 
-def _as_numeric(value: float) -> str:
-    # PostgreSQL's cast of a float to numeric takes 15 digits (DBL_DIG), its text has up to 17.
-    return f"{value:.15g}"
+# PostgreSQL's cast of a float to numeric takes 15 digits (DBL_DIG), its text has up to 17.
+_as_numeric = "%.15g".__mod__
 
 
 def _as_real(value: float) -> str:
@@ -267,7 +266,9 @@ def _text_for(cells: _Cells, target: Target) -> _Text | None:
     return text if text and text.of in cells.kinds else None
 
 
-def _written(column: list[Any], text: _Text | None) -> list[Any]:
+def _written(cells: _Cells, column: list[Any], text: _Text | None) -> list[Any]:
     if text is None:
         return column
+    if cells.values is column and cells.kinds == {text.of}:
+        return list(map(text.give, column))
     return [text.give(value) if type(value) is text.of else value for value in column]
