@@ -231,7 +231,8 @@ STOPS = {
         "wants no requests for 1000000000 s",
     ),
     "C4 Retry-After of tomorrow": (
-        Answer(status=503, headers={"Retry-After": now_plus(86_400)}),
+        # the date is made with the answer: this list is made long before the test runs
+        lambda request: Answer(status=503, headers={"Retry-After": now_plus(86_400)}),
         4,
         "wants no requests for 86",
     ),
