@@ -13,10 +13,10 @@ FLOORS = (
     """abort adaptive batching budget checks column_types gate idempotency json_text keyset ledger
     limits logs ordering quota refusals retry row_factories splitting sql transforms values
     verdict""",
-    """databases formats http api""",
+    """databases formats http api positions""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer lanes settling waiting outcomes delivery
-    pipeline""",
+    checkpoint_table session_lock checkpoint insert whole_table copying sources handoff dialer lanes
+    settling waiting outcomes delivery pipeline""",
     """transfer running options observe testing __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -139,6 +139,11 @@ class KeyCheck:
         self._last: Any = None
         self.last: Key | None = None
 
+    def key_of(self, row: tuple[Any, ...]) -> Key:
+        """Give the key of *row*."""
+        key: Key = self._of(row) if len(self._key) > 1 else (self._of(row),)
+        return key
+
     def accept(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """
         Accept the next *rows*, in order.

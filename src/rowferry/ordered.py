@@ -30,22 +30,30 @@ class OrderedQuery:
 
     Args:
         key: the columns of it; at least one.
+        after: a key; only the rows after it are read. None: all.
 
     Raises:
         ConfigError: *sql* cannot stand in FROM (…).
     """
 
-    def __init__(self, sql: str, parameters: Parameters, key: Columns) -> None:
+    def __init__(
+        self, sql: str, parameters: Parameters, key: Columns, after: Key | None = None
+    ) -> None:
         self._table = keyset.as_table(sql)
         self._parameters = parameters
         self._key = key
+        self._after = after
         self._expressions: list[str] = []
         self._check: keyset.KeyCheck | None = None
 
     @property
     def last(self) -> Key | None:
-        """The key of the last row that was accepted; None before the first."""
-        return self._check.last if self._check else None
+        """The key of the last row that was accepted; before one, the key that is read after."""
+        return self._after if self._check is None else self._check.last or self._after
+
+    def key_of(self, row: tuple[Any, ...]) -> Key | None:
+        """Give the key of a row that was accepted."""
+        return None if self._check is None else self._check.key_of(row)
 
     def accept(self, rows: list[tuple[Any, ...]]) -> None:
         """Look at the keys of the next rows, as `keyset.KeyCheck.accept`."""
