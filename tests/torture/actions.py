@@ -19,6 +19,7 @@ class Run:
     Attributes:
         codes: exit codes that the story allows, beside those that the judge's faults explain.
         problems: what was wrong at once.
+        waited: whether something outside made it wait.
     """
 
     process: object
@@ -26,6 +27,7 @@ class Run:
     code: int | None = None
     codes: set = field(default_factory=set)
     problems: list = field(default_factory=list)
+    waited: bool = False
 
     def end(self, *codes):
         self.codes |= set(codes)
@@ -98,7 +100,7 @@ def without_its_database(world, dice):
     """Take the source away in mid-run: its backend ended, or the server restarted."""
     if world.plan.source != "postgresql":
         return plainly(world, dice)
-    run = Run(world.start(), "source")
+    run = Run(world.start(), "source", waited=True)
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
     if world.judge.wait_until_fired(20):
         if dice.random() < 0.7:

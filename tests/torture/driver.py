@@ -4,6 +4,7 @@ import resource
 import tempfile
 import time
 import traceback
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,9 @@ from torture.world import World, wait
 
 _FINAL = 45
 """Seconds that the last run may take, with no faults any more."""
+
+_SILENCE = 4.0
+"""Seconds without a request, at most: no answer of the judge asks for more than one."""
 
 _MOST_RUNS = 4
 """Runs for each kill: others end for reasons of their own."""
@@ -49,6 +53,12 @@ def run_seed(seed, *, server=None, code=None, keep=None, **fixed):
     return summary
 
 
+def _silence(receipts):
+    """Give the longest time between two requests of a run."""
+    times = [receipt["t"] for receipt in receipts]
+    return max((after - before for before, after in pairwise(times)), default=0.0)
+
+
 class _Seed:
     def __init__(self, world):
         self.world = world
@@ -59,11 +69,12 @@ class _Seed:
         self.problems = []
         self.seen = view(world.journal)
         self.widest = 0
+        self.only_poison = False
         self.began = time.monotonic()
 
     def run(self):
         most = _MOST_RUNS * max(self.plan.kills, 1)
-        while not self.seen.complete and self.kills < self.plan.kills and len(self.runs) < most:
+        while self._goes_on and self.kills < self.plan.kills and len(self.runs) < most:
             self._one()
             if self.problems:
                 return self._summary()
@@ -75,6 +86,10 @@ class _Seed:
         )
         self.problems += [f"I12: {leak}" for leak in self.world.leaks()]
         return self._summary()
+
+    @property
+    def _goes_on(self):
+        return not self.seen.complete and not self.only_poison
 
     def _one(self):
         receipts = self.world.judge.order(do="look")["receipts"]
@@ -116,6 +131,9 @@ class _Seed:
             self.problems.append(f"I11: exit code {wrong} ({run.story}): {error[-400:]}")
         if run.code in {0, 3} and not self.seen.complete:
             self.problems.append(f"I3: exit code {run.code} of a pass that is not complete")
+        silence = _silence(here.receipts)
+        if silence > _SILENCE and not run.waited:
+            self.problems.append(f"I13: {silence:.1f} s without a request ({run.story})")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         if peak > CEILING_KIB:
             self.problems.append(f"I9: {peak} KiB at the most")
@@ -130,7 +148,8 @@ class _Seed:
         if here.faults["401"]:
             codes.add(5)
         if "nothing else got through" in said.get("error", ""):
-            codes.add(4)  # only poison was left
+            codes.add(4)
+            self.only_poison = True  # and that looks like an outage
         return codes
 
     def _traceback(self, run):

@@ -65,8 +65,7 @@ def _read(conn, text):
         return View(text=text)
     state, watermark, dispatched_to, *counts, number = pass_
     doubled = {
-        _key(position): n
-        for position, n in conn.execute("SELECT position, n FROM maybe_duplicated")
+        int(position): n for position, n in conn.execute("SELECT position, n FROM maybe_duplicated")
     }
     letters = conn.execute("SELECT key, reason FROM dead_letters WHERE state = 'dead'")
     (above,) = conn.execute(
