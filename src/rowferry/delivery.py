@@ -159,7 +159,8 @@ class Delivery:
 
     def end(self, exhausted: bool = True) -> None:
         """Note that no more batches will come; *exhausted*: since there are no more rows."""
-        self._ended, self._exhausted = True, exhausted
+        self._ended = self._outcomes.ended = True
+        self._exhausted = exhausted
         self._look_for_the_end()
 
     def stop(self) -> None:

@@ -555,7 +555,7 @@ def _dead(
     recorded: Recorded,
     shaped: Shaped,
     unsent: Mapping[int, FailedRow],
-    errors: Mapping[int, object],
+    errors: Mapping[int, UnencodableError],
     bodies: Sequence[bytes],
 ) -> list[Dead]:
     """Give the dead letters of what a chunk has that is not to be sent."""
@@ -569,8 +569,7 @@ def _dead(
         if index not in errors:
             dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=bodies[index]))
         else:
-            reason = "too_large" if bodies[index] else "unsendable"
-            dead.append(of_failed(number, key, row, reason=reason))
+            dead.append(of_failed(number, key, row, reason=errors[index].reason))
     return dead
 
 
@@ -603,6 +602,7 @@ def _check_text(name: str, value: Any) -> None:
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
     key: Key | None = shaped.keys[index] if shaped.keys else None
-    rejection = RejectedError(f"a record{_which(key)} cannot be sent: {error}", key=key)
+    message = f"a record{_which(key)} cannot be sent: {error}"
+    rejection = RejectedError(message, key=key, reason=error.reason)
     rejection.__cause__ = error
     return FailedRow(shaped.records[index], rejection)
