@@ -42,7 +42,8 @@ class Query:
         parameters: fill the placeholders of *sql*, in order or by name.
         key: columns that tell every row from the others; the rows come in their order, and where
             *conn* is no connection yet, a lost one is replaced. Empty: as the query gives them.
-        after: a key; only the rows after it are read. None: all.
+        after: a key, or the first values of one; only the rows after it are read. None: all.
+        up_to: a key; no rows after it are read. None: all.
     """
 
     sql: str
@@ -51,6 +52,7 @@ class Query:
     row_factory: RowFactory[Any] = dict_row_factory
     key: Columns = ()
     after: Key | None = None
+    up_to: Key | None = None
 
 
 class Reader:
@@ -84,7 +86,9 @@ class Reader:
         connections.database_of(query.conn)
         self._query = query
         self._ordered = (
-            OrderedQuery(query.sql, query.parameters, query.key, query.after) if query.key else None
+            OrderedQuery(query.sql, query.parameters, query.key, query.after, query.up_to)
+            if query.key
+            else None
         )
         self._is_own = connections.is_address(query.conn)
         self._reading = Reading(tolerant, unread, alone or self._is_own)

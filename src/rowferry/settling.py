@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.batches import Batch, Origin
-from rowferry.exceptions import RejectedError, TransferError
+from rowferry.exceptions import ExhaustedError, RejectedError, TransferError
+from rowferry.letters import Dead, of_batch
 from rowferry.records import FailedRow
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Response
     from rowferry.budget import Budget
+    from rowferry.committing import Committing
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
 
@@ -31,6 +33,7 @@ class Rejection(NamedTuple):
         reason: for people.
         status: of the answer, or of the batch's items in it; None where there was none.
         answer: what may be shown of the answer's body; see `Settling.shown`.
+        word: the reason for machines; see `RejectedError`.
     """
 
     batch: Batch
@@ -38,6 +41,7 @@ class Rejection(NamedTuple):
     reason: str
     status: int | None
     answer: str
+    word: str = "rejected"
 
 
 class Settling:
@@ -57,7 +61,9 @@ class Settling:
         on_stop: called with the reason where the run has to stop.
 
     Attributes:
+        keep_going: whether a rejected record leaves the run going.
         unsettled: batches that were received and are not settled.
+        committing: is told what to commit; None without a journal.
     """
 
     def __init__(
@@ -70,12 +76,13 @@ class Settling:
         keep_going: bool,
         on_stop: Callable[[TransferError], None],
     ) -> None:
+        self.keep_going = keep_going
         self.unsettled = 0
+        self.committing: Committing | None = None
         self._api = api
         self._budget = budget
         self._ledger = ledger
         self._handoff = handoff
-        self._keep_going = keep_going
         self._on_stop = on_stop
         self._held: list[Rejection] = []
         self._given_up_from_start = 0
@@ -85,6 +92,8 @@ class Settling:
         self._ledger.delivered += batch.count
         self.unsettled -= 1
         self._handoff.settled(batch)
+        if self.committing:
+            self.committing.delivered.append(batch.origins)
         if self._held:
             self.release()
 
@@ -104,11 +113,11 @@ class Settling:
         if not self._ledger.delivered and rejection.status in _MISSING:
             rejection = rejection._replace(reason=rejection.reason + _WRONG_URL)
         most_from_start = self._budget.max_dead_from_start
-        if not self._keep_going:
+        if not self.keep_going:
             self._ledger.rejected += rejection.batch.count
             self._settle(rejection.batch)
             self._on_stop(self._errors(rejection)[0])
-        elif self._ledger.delivered or most_from_start is None:
+        elif self._ledger.proven or most_from_start is None:
             self._bury(rejection)
         else:
             self._reject_from_start(rejection, most_from_start, sure=sure)
@@ -174,11 +183,26 @@ class Settling:
         self._stop_if_too_many()
 
     def _tell(self, rejection: Rejection) -> None:
-        """Leave the rows that failed to the reading thread."""
+        """Leave the rows that failed to the reading thread, and to the journal."""
+        if self.committing:
+            self.committing.bury(self._letters(rejection))
         errors = self._errors(rejection)
         origins = rejection.batch.origins or [Origin()]
         self._handoff.tell(
             [FailedRow(origin.value, error) for origin, error in zip(origins, errors, strict=True)]
+        )
+
+    def _letters(self, rejection: Rejection) -> list[Dead]:
+        batch, given_up = rejection.batch, issubclass(rejection.kind, ExhaustedError)
+        doubtful = batch.attempts is not None and batch.attempts.ever_doubtful
+        return of_batch(
+            batch,
+            self._api.format,
+            reason=rejection.word,
+            message=rejection.reason,
+            status=rejection.status,
+            answer=rejection.answer,
+            ambiguous=given_up or doubtful,
         )
 
     def _stop_if_too_many(self) -> None:
@@ -201,6 +225,7 @@ class Settling:
             key=origin.key,
             status=rejection.status,
             answer=rejection.answer,
+            reason=rejection.word,
         )
 
 

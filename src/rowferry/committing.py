@@ -1,0 +1,196 @@
+"""
+What the event loop has of a journal: nothing is sent, and nothing counts, before it is on the disk.
+
+Everything here runs on the loop but `Book.write`, which has a thread of its own. While one entry is
+being written the next one gathers; so many batches may be sent ahead as go out in two of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from rowferry.journal_entry import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rowferry.batches import Batch, Origin
+    from rowferry.journal_entry import Book
+    from rowferry.ledger import Ledger
+    from rowferry.letters import Dead
+    from rowferry.watermark import Stretch
+
+_EACH = 0.007
+"""Seconds from the begin of one commit to the next, unless it takes longer."""
+
+_AHEAD = 64
+"""Batches that are covered ahead at least; twice as many as went out in the last commit, else."""
+
+
+class Committing:
+    """
+    Gathers what happens on the loop, has it committed, and lets batches go that are covered.
+
+    Args:
+        book: takes the entries.
+        ledger: is told what is committed.
+        in_hand: gives how many batches wait to be sent.
+        on_covered: called with batches that may be sent now.
+        on_committed: called after each commit.
+        on_failed: called with the error of a commit that failed; there are no more after it.
+
+    Attributes:
+        delivered: where the records come from that were acknowledged; appended to by whoever
+            settles a batch.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        ledger: Ledger,
+        *,
+        in_hand: Callable[[], int],
+        on_covered: Callable[[list[Batch]], None],
+        on_committed: Callable[[], None],
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        self.delivered: list[tuple[Origin, ...]] = []
+        self._book = book
+        self._ledger = ledger
+        self._in_hand = in_hand
+        self._on_covered = on_covered
+        self._on_committed = on_committed
+        self._on_failed = on_failed
+        self._writer = ThreadPoolExecutor(1, "rowferry-journal")
+        self._loop = asyncio.get_running_loop()
+        self._stretches: list[Stretch] = []
+        self._registered = 0
+        self._uncovered: deque[Batch] = deque()
+        self._covered = 0
+        self._sent_before = 0
+        self._dead: list[Dead] = []
+        self._doubted: list[Origin] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._writing = False
+        self._failed = False
+        self._closing = False
+        self._begun_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ahead = _AHEAD
+
+    def read(self, stretch: Stretch, dead: list[Dead]) -> None:
+        """Take rows that were read, and those of their records that cannot be sent."""
+        self._stretches.append(stretch)
+        self._registered = stretch.end
+        self._dead += dead
+        self._soon()
+
+    def receive(self, batches: list[Batch]) -> None:
+        """Take batches, to let them go once they are covered."""
+        self._uncovered.extend(batches)
+        self._soon()
+
+    def bury(self, dead: list[Dead]) -> None:
+        """Take records that the API will not take."""
+        self._dead += dead
+
+    async def doubt(self, batch: Batch) -> None:
+        """Return once it is committed that the records of a batch may double."""
+        self._doubted += batch.origins
+        covered: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(covered)
+        self._soon()
+        await covered
+
+    def forget(self) -> None:
+        """Let no more batches go."""
+        self._uncovered.clear()
+
+    async def close(self, *, complete: bool) -> None:
+        """Commit all that is known, the last time; then let go of the thread."""
+        self._closing = True
+        if self._timer:
+            self._timer.cancel()
+        try:
+            if self._task:
+                await asyncio.wait((self._task,))
+            if not self._failed:
+                await self._write(self._entry(complete=complete), [])
+        finally:
+            self._writer.shutdown(wait=False)
+
+    # one commit after another
+
+    def _soon(self) -> None:
+        """See to it that there is a commit as soon as one may begin."""
+        if self._timer is None and not self._writing and not self._closing and not self._failed:
+            wait = max(0.0, self._begun_at + _EACH - self._loop.time())
+            self._timer = self._loop.call_later(wait, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        batches = self._next_covered()
+        if batches:
+            self._covered = batches[-1].origins[-1].number + 1
+        entry = self._entry(complete=False)
+        if batches or self._waiting or any(entry[:1] + entry[2:5]):
+            self._writing = True
+            self._begun_at = self._loop.time()
+            waiting, self._waiting = self._waiting, []
+            self._task = self._loop.create_task(self._commit(entry, batches, waiting))
+        elif self._ledger.pending:
+            self._timer = self._loop.call_later(_EACH, self._begin)
+
+    def _next_covered(self) -> list[Batch]:
+        """Take the batches to cover next: as many as go out in about two commits."""
+        sent = self._ledger.requests
+        ahead = max(_AHEAD, 2 * (sent - self._sent_before))
+        self._sent_before = sent
+        wanted, uncovered = ahead - self._in_hand(), self._uncovered
+        batches: list[Batch] = []
+        while len(batches) < wanted and uncovered:
+            if uncovered[0].origins[-1].number >= self._registered:
+                break  # its rows are announced by a call that is still on its way
+            batches.append(uncovered.popleft())
+        return batches
+
+    async def _commit(
+        self, entry: Entry, batches: list[Batch], waiting: list[asyncio.Future[None]]
+    ) -> None:
+        try:
+            await self._write(entry, waiting)
+            self._writing = False
+            if not self._failed:
+                self._on_covered(batches)
+                self._on_committed()
+                self._soon()
+        except Exception as error:  # noqa: BLE001 - it must not be lost with the task
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        self._on_failed(error)
+
+    async def _write(self, entry: Entry, waiting: list[asyncio.Future[None]]) -> None:
+        try:
+            await self._loop.run_in_executor(self._writer, self._book.write, entry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more is written
+            self._fail(error)
+            return
+        self._ledger.committed = self._book.counts
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
+
+    def _entry(self, *, complete: bool) -> Entry:
+        """Give what has gathered, and begin to gather anew."""
+        entry = Entry(
+            self._stretches, self._covered, self.delivered[:], self._dead, self._doubted, complete
+        )
+        self.delivered.clear()  # the list stays: others append to it
+        self._stretches, self._dead, self._doubted = [], [], []
+        return entry
