@@ -144,6 +144,8 @@ class PassBook:
         self.known = {
             hashes[at : at + _HASH] for *_, hashes in blobs for at in range(0, len(hashes), _HASH)
         }
+        self._dead: list[Dead] = []
+        self._skipped: list[int] = []
         self._checked = False
         self._letters, self._last_letter = file.open_letters()
 
@@ -195,11 +197,12 @@ class PassBook:
             self._replaying = stretch.replayed or stretch.below
             if self._replaying:
                 self._replay_end = stretch.end
+        covered = marks.end if entry.complete else max(self._covered, entry.covered)
+        entry, skipped = self._up_to(covered, entry)
         before = marks.low
         delivered = [origin.number for origins in entry.delivered for origin in origins]
-        skipped = [number for stretch in entry.stretches for number in _skipped(stretch)]
         settled = [*delivered, *(dead.number for dead in entry.dead), *skipped]
-        released, rows = marks.settle(settled)
+        released, rows = marks.settle(settled, covered)
         settled += released
         marks.advance()
         if entry.complete and marks.low < marks.end:
@@ -218,6 +221,20 @@ class PassBook:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def _up_to(self, covered: int, entry: Entry) -> tuple[Entry, list[int]]:
+        """
+        Give what an entry settles that is not sent: its dead, and the places of skipped rows.
+
+        What lies beyond all that is covered waits: a later run would read it again, and not know.
+        """
+        self._dead += entry.dead
+        self._skipped += [number for stretch in entry.stretches for number in _skipped(stretch)]
+        dead = [one for one in self._dead if one.number < covered]
+        skipped = [number for number in self._skipped if number < covered]
+        self._dead = [one for one in self._dead if one.number >= covered]
+        self._skipped = [number for number in self._skipped if number >= covered]
+        return entry._replace(dead=dead), skipped
 
     def _further(self, entry: Entry, counts: Counts, before: int) -> Pass:
         """Give the pass as it is with this entry."""
@@ -280,7 +297,8 @@ class PassBook:
 
     def _keep(self, conn: sqlite3.Connection, settled: list[int], pass_: Pass) -> None:
         marks, lag = self._marks, self.columns.lag
-        kept = settled if lag is not None else [number for number in settled if number >= marks.low]
+        floor = marks.floor
+        kept = settled if lag is not None else [number for number in settled if number >= floor]
         if kept:
             self._number += 1
             last = max(kept)
@@ -311,7 +329,7 @@ class PassBook:
             return True
         if number <= self._earlier:
             return not self._replaying and self._marks.low >= self._replay_end
-        return bool(top < self._marks.low)
+        return bool(top < self._marks.floor)
 
     # dead letters
 
