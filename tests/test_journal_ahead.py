@@ -1,4 +1,4 @@
-"""Rows that are done with before they are sent, far ahead of what is: counted once, whatever ends."""
+"""Rows that are done with before they are sent, far ahead of what is, are counted once."""
 
 import sqlite3
 from contextlib import closing
