@@ -17,7 +17,8 @@ FLOORS = (
     journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
-    dialer lanes committing recording settling waiting aside outcomes delivery pipeline""",
+    dialer lanes journal_writer committing recording settling waiting aside outcomes delivery
+    pipeline""",
     """transfer running options observe testing __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

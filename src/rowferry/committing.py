@@ -1,18 +1,19 @@
 """
-What the event loop has of a journal: nothing is sent, and nothing counts, before it is on the disk.
+The event loop's side of a journal: nothing is sent, and nothing counts, before it is on the disk.
 
-Everything here runs on the loop but `Book.write`, which has a thread of its own. While one entry is
-being written the next one gathers; so many batches may be sent ahead as go out in two of them.
+Everything here runs on the loop, but what writes has a thread of its own. While one entry is being
+written the next one gathers; about as many batches may be sent ahead as go out in two of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.journal_entry import Entry
+from rowferry.journal_writer import JournalWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +24,18 @@ if TYPE_CHECKING:
     from rowferry.letters import Dead
     from rowferry.watermark import Stretch
 
-_EACH = 0.007
+_EACH = 0.01
 """Seconds from the begin of one commit to the next, unless it takes longer."""
 
 _AHEAD = 64
 """Batches that are covered ahead at least; twice as many as went out in the last commit, else."""
+
+
+class Commit(NamedTuple):
+    """What is being written, and who waits for it: batches to be sent, and those sent again."""
+
+    batches: list[Batch]
+    waiting: list[asyncio.Future[None]]
 
 
 class Committing:
@@ -64,8 +72,8 @@ class Committing:
         self._on_covered = on_covered
         self._on_committed = on_committed
         self._on_failed = on_failed
-        self._writer = ThreadPoolExecutor(1, "rowferry-journal")
         self._loop = asyncio.get_running_loop()
+        self._writer = JournalWriter(book, self._tell)
         self._stretches: list[Stretch] = []
         self._registered = 0
         self._uncovered: deque[Batch] = deque()
@@ -74,13 +82,12 @@ class Committing:
         self._dead: list[Dead] = []
         self._doubted: list[Origin] = []
         self._waiting: list[asyncio.Future[None]] = []
-        self._writing = False
+        self._commit: Commit | None = None
         self._failed = False
         self._closing = False
+        self._at_rest = asyncio.Event()
         self._begun_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._ahead = _AHEAD
 
     def read(self, stretch: Stretch, dead: list[Dead]) -> None:
         """Take rows that were read, and those of their records that cannot be sent."""
@@ -101,33 +108,35 @@ class Committing:
     async def doubt(self, batch: Batch) -> None:
         """Return once it is committed that the records of a batch may double."""
         self._doubted += batch.origins
-        covered: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(covered)
+        committed: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(committed)
         self._soon()
-        await covered
-
-    def forget(self) -> None:
-        """Let no more batches go."""
-        self._uncovered.clear()
+        await committed
 
     async def close(self, *, complete: bool) -> None:
-        """Commit all that is known, the last time; then let go of the thread."""
+        """
+        Commit all that is known, the last time; then let the thread end.
+
+        Args:
+            complete: whether the source was read to its end, and everything is settled.
+        """
         self._closing = True
         if self._timer:
             self._timer.cancel()
         try:
-            if self._task:
-                await asyncio.wait((self._task,))
+            if self._commit:
+                await self._at_rest.wait()
             if not self._failed:
-                await self._write(self._entry(complete=complete), [])
+                self._write(self._entry(complete=complete), [])
+                await self._at_rest.wait()
         finally:
-            self._writer.shutdown(wait=False)
+            self._writer.end()
 
     # one commit after another
 
     def _soon(self) -> None:
         """See to it that there is a commit as soon as one may begin."""
-        if self._timer is None and not self._writing and not self._closing and not self._failed:
+        if not (self._timer or self._commit or self._closing or self._failed):
             wait = max(0.0, self._begun_at + _EACH - self._loop.time())
             self._timer = self._loop.call_later(wait, self._begin)
 
@@ -140,10 +149,8 @@ class Committing:
             self._covered = max(self._covered, self._registered)
         entry = self._entry(complete=False)
         if batches or self._waiting or any(entry[:1] + entry[2:5]):
-            self._writing = True
             self._begun_at = self._loop.time()
-            waiting, self._waiting = self._waiting, []
-            self._task = self._loop.create_task(self._commit(entry, batches, waiting))
+            self._write(entry, batches)
         elif self._ledger.pending:
             self._timer = self._loop.call_later(_EACH, self._begin)
 
@@ -160,34 +167,6 @@ class Committing:
             batches.append(uncovered.popleft())
         return batches
 
-    async def _commit(
-        self, entry: Entry, batches: list[Batch], waiting: list[asyncio.Future[None]]
-    ) -> None:
-        try:
-            await self._write(entry, waiting)
-            self._writing = False
-            if not self._failed:
-                self._on_covered(batches)
-                self._on_committed()
-                self._soon()
-        except Exception as error:  # noqa: BLE001 - it must not be lost with the task
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self._failed = True
-        self._on_failed(error)
-
-    async def _write(self, entry: Entry, waiting: list[asyncio.Future[None]]) -> None:
-        try:
-            await self._loop.run_in_executor(self._writer, self._book.write, entry)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more is written
-            self._fail(error)
-            return
-        self._ledger.committed = self._book.counts
-        for one in waiting:
-            if not one.done():
-                one.set_result(None)
-
     def _entry(self, *, complete: bool) -> Entry:
         """Give what has gathered, and begin to gather anew."""
         entry = Entry(
@@ -196,3 +175,30 @@ class Committing:
         self.delivered.clear()  # the list stays: others append to it
         self._stretches, self._dead, self._doubted = [], [], []
         return entry
+
+    def _write(self, entry: Entry, batches: list[Batch]) -> None:
+        self._at_rest.clear()
+        self._commit = Commit(batches, self._waiting)
+        self._waiting = []
+        self._writer.write(entry)
+
+    def _tell(self, error: Exception | None) -> None:
+        """Let the loop know that an entry was written; called on the writing thread."""
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(self._written, error)
+
+    def _written(self, error: Exception | None) -> None:
+        commit, self._commit = self._commit, None
+        self._at_rest.set()
+        if error is not None or commit is None:
+            self._failed = True
+            self._on_failed(error or RuntimeError("a bug in rowferry: written, but not begun"))
+            return
+        self._ledger.committed = self._book.counts
+        for one in commit.waiting:
+            if not one.done():
+                one.set_result(None)
+        self._on_committed()
+        if commit.batches and not self._closing:
+            self._on_covered(commit.batches)
+        self._soon()

@@ -148,7 +148,7 @@ class Delivery:
             self._ledger,
             in_hand=lambda: len(self._waiting.new),
             on_covered=self._let_go,
-            on_committed=lambda: self._handoff.tell([]),
+            on_committed=self._handoff.committed,
             on_failed=self._halt,
         )
 

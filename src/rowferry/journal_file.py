@@ -90,6 +90,24 @@ CREATE TABLE dead_letters (
     sent INTEGER NOT NULL             -- times that it was about to be sent again
 );
 CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
+
+-- What nearly every commit does, as one statement: each takes the interpreter's lock once more,
+-- for which a busy event loop has to be waited.
+CREATE VIEW progress AS
+    SELECT p.*, s.number AS settled_number, s.top, s.hashes, s.seal AS settled_seal, 0 AS dropped
+    FROM passes p, settled s;
+CREATE TRIGGER write_progress INSTEAD OF INSERT ON progress BEGIN
+    UPDATE passes SET
+        state = new.state, watermark = new.watermark, dispatched_to = new.dispatched_to,
+        passed = new.passed, read = new.read, delivered = new.delivered, dead = new.dead,
+        skipped = new.skipped, maybe_duplicated = new.maybe_duplicated, trail = new.trail,
+        seal = new.seal
+        WHERE number = new.number;
+    INSERT INTO settled
+        SELECT new.settled_number, new.number, new.top, new.hashes, new.settled_seal
+        WHERE new.settled_number IS NOT NULL;
+    DELETE FROM settled WHERE number <= new.dropped;
+END;
 """
 
 
@@ -115,9 +133,28 @@ class Pass(NamedTuple):
     trail: bytes = b""
 
 
+class Settled(NamedTuple):
+    """
+    Hashes of records that are settled, though not all before them are.
+
+    Attributes:
+        top: the highest cursor among them, as text; None where there is no lag.
+    """
+
+    number: int
+    top: str | None
+    hashes: bytes
+
+
 _STATE = (
     "number, pass_id, state, begun_after, watermark, dispatched_to, passed, "
     "read, delivered, dead, skipped, maybe_duplicated, trail"
+)
+
+
+_PROGRESS = (
+    f"INSERT INTO progress ({_STATE}, seal, settled_number, top, hashes, settled_seal, dropped) "  # noqa: S608 - our own text
+    f"VALUES ({', '.join('?' * 19)})"
 )
 
 
@@ -209,24 +246,36 @@ class JournalFile:
         with self.transaction() as conn:
             if last is not None and last.state == "open":
                 conn.execute("DELETE FROM settled WHERE pass = ?", (last.number,))
-                self.update_pass(conn, last._replace(state="abandoned"))
+                self.write_progress(last._replace(state="abandoned"))
             conn.execute("UPDATE transfer SET fingerprint = ?", (json.dumps(order),))
 
-    def update_pass(self, conn: sqlite3.Connection, pass_: Pass) -> None:
-        """Write how far a pass is, within a transaction."""
+    def write_progress(self, pass_: Pass, settled: Settled | None = None, dropped: int = 0) -> None:
+        """
+        Write how far a pass is, and what is settled above the watermark.
+
+        It is committed at once, unless within a transaction.
+
+        Args:
+            settled: to be kept from now on.
+            dropped: the last number of those that are needed no more; 0: none.
+
+        Raises:
+            JournalError: as `transaction`.
+        """
+        self._check_process()
         row = _row_of(pass_)
-        conn.execute(
-            "UPDATE passes SET state = ?, watermark = ?, dispatched_to = ?, passed = ?, read = ?, "
-            "delivered = ?, dead = ?, skipped = ?, maybe_duplicated = ?, trail = ?, seal = ? "
-            "WHERE number = ?",
-            (row[2], *row[4:], _seal(*row), pass_.number),
-        )
+        kept: tuple[Any, ...] = (None, None, None, None)
+        if settled is not None:
+            seal = _seal(settled.number, pass_.number, settled.top, settled.hashes)
+            kept = (*settled, seal)
+        with self._refusals():
+            self._conn.execute(_PROGRESS, (*row, _seal(*row), *kept, dropped))
 
     # what is settled above the watermark
 
-    def settled(self) -> list[tuple[int, str | None, bytes]]:
+    def settled(self) -> list[Settled]:
         """
-        Give number, highest cursor and hashes of all that is kept.
+        Give all that is kept.
 
         Raises:
             JournalError: it is damaged.
@@ -235,15 +284,7 @@ class JournalFile:
         for *row, seal in rows:
             if seal != _seal(*row):
                 raise self._damaged("what is settled does not bear out its checksum")
-        return [(number, top, hashes) for number, _, top, hashes, _ in rows]
-
-    @staticmethod
-    def add_settled(
-        conn: sqlite3.Connection, number: int, pass_number: int, top: str | None, hashes: bytes
-    ) -> None:
-        """Keep hashes of what is settled, within a transaction."""
-        row = (number, pass_number, top, hashes)
-        conn.execute("INSERT INTO settled VALUES (?, ?, ?, ?, ?)", (*row, _seal(*row)))
+        return [Settled(number, top, hashes) for number, _, top, hashes, _ in rows]
 
     # dead letters
 
@@ -286,11 +327,15 @@ class JournalFile:
             self._lock.release()
 
     def abandon(self) -> None:
-        """Close it after a commit that failed, and write nothing any more."""
+        """Close it after a commit that failed, and write nothing of the pass any more."""
         if self._pid != os.getpid():
             return
         self._pid = -1
         try:
+            # SQLite, as it closes, takes over what its log holds and removes it, if the disk lets
+            # it: then nobody must miss the log. If the disk does not, both of it stay as they are.
+            with contextlib.suppress(sqlite3.Error):
+                self._conn.execute("UPDATE transfer SET in_use = 0")
             self._conn.close()
         finally:
             self._lock.release()

@@ -11,6 +11,7 @@ from rowferry.exceptions import JournalError
 from rowferry.fingerprint import COLUMNS, kinds_of, of_columns
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.incremental import lagging
+from rowferry.journal_file import Settled
 from rowferry.key_text import key_text
 from rowferry.watermark import Watermark
 
@@ -269,16 +270,16 @@ class PassBook:
         pass_ = pass_._replace(
             counts=counts._replace(maybe_duplicated=counts.maybe_duplicated + len(doubted))
         )
-        with self._file.transaction() as conn:
-            if self.columns.position:
-                self._keep(conn, settled, pass_)
-            if doubted:
+        kept = self._kept_of(settled) if self.columns.position else None
+        dropped = self._dropped(pass_)
+        if doubted or entry.dead or (self._letters and settled):
+            with self._file.transaction() as conn:
                 conn.executemany(_DOUBT, [(key_text(key),) for key in doubted])
-            if self._letters and settled:
                 self._supersede(conn, settled)
-            if entry.dead:
                 self._bury(conn, entry.dead)
-            self._file.update_pass(conn, pass_)
+                self._file.write_progress(pass_, kept, dropped)
+        else:
+            self._file.write_progress(pass_, kept, dropped)
         self.pass_ = pass_
         self._covered = max(self._covered, entry.covered)
 
@@ -295,21 +296,22 @@ class PassBook:
 
     # what is settled above the watermark, or within the lag
 
-    def _keep(self, conn: sqlite3.Connection, settled: list[int], pass_: Pass) -> None:
+    def _kept_of(self, settled: list[int]) -> Settled | None:
+        """Give the hashes of what a later run may read again, though it is settled."""
         marks, lag = self._marks, self.columns.lag
         floor = marks.floor
         kept = settled if lag is not None else [number for number in settled if number >= floor]
-        if kept:
-            self._number += 1
-            last = max(kept)
-            hashes = self._hashes.digests([marks.key_of(number) for number in kept])
-            top = None if lag is None else marks.stretch_of(last).positions[-1][0]
-            text = None if lag is None else positions.to_text((top,))
-            self._file.add_settled(conn, self._number, pass_.number, text, b"".join(hashes))
-            self._kept.append((self._number, last if lag is None else text))
-        dropped = self._dropped(pass_)
-        if dropped:
-            conn.execute("DELETE FROM settled WHERE number <= ?", (dropped,))
+        if not kept:
+            return None
+        self._number += 1
+        last = max(kept)
+        hashes = b"".join(self._hashes.digests([marks.key_of(number) for number in kept]))
+        if lag is None:
+            self._kept.append((self._number, last))
+            return Settled(self._number, None, hashes)
+        top = positions.to_text(marks.stretch_of(last).positions[-1][:1])
+        self._kept.append((self._number, top))
+        return Settled(self._number, top, hashes)
 
     def _dropped(self, pass_: Pass) -> int:
         """Forget the hashes that no later run needs; give the last number of them, or 0."""

@@ -435,11 +435,18 @@ class Run:
         """Serve callbacks, and wait until there is room for more; tell whether that took time."""
         self._serve(0.0)
         waited = False
-        while not self._handoff.has_room or (self._recorder and not self._recorder.has_room):
+        while not self._handoff.has_room or self._window_is_full():
             waited = True
             self._check()
             self._serve(_CALLBACKS_EACH, room=True)
         return waited
+
+    def _window_is_full(self) -> bool:
+        """Tell whether so many rows lie beyond the watermark that no more are to be read."""
+        if self._recorder is None or self._recorder.has_room:
+            return False
+        self._handoff.wait_for_window()
+        return not self._recorder.has_room
 
     def _check(self) -> None:
         """Unwind where the run was stopped."""
