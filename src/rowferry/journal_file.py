@@ -332,10 +332,7 @@ class JournalFile:
             return
         self._pid = -1
         try:
-            # SQLite, as it closes, takes over what its log holds and removes it, if the disk lets
-            # it: then nobody must miss the log. If the disk does not, both of it stay as they are.
-            with contextlib.suppress(sqlite3.Error):
-                self._conn.execute("UPDATE transfer SET in_use = 0")
+            _say_not_in_use(self._conn)
             self._conn.close()
         finally:
             self._lock.release()
@@ -373,8 +370,12 @@ class JournalFile:
         in_use = conn.execute("SELECT in_use FROM transfer").fetchone()[0]
         if in_use and not log_is_there:
             raise self._damaged(f"{wal.name} beside it is missing, with the end of what was done")
-        conn.execute("UPDATE transfer SET in_use = 1")
-        conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        try:
+            conn.execute("UPDATE transfer SET in_use = 1")
+            conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            _say_not_in_use(conn)
+            raise
 
     @staticmethod
     def _make(conn: sqlite3.Connection) -> None:
@@ -467,6 +468,17 @@ def _written(position: Key | None) -> str | None:
 
 def _read(text: str | None) -> Key | None:
     return None if text is None else positions.from_text(text)
+
+
+def _say_not_in_use(conn: sqlite3.Connection) -> None:
+    """
+    Have nobody miss the log of a connection that is closed since the disk refused something.
+
+    SQLite, as it closes, takes over what its log holds and removes it. Where the disk refuses that
+    as well, database and log both stay.
+    """
+    with contextlib.suppress(sqlite3.Error):
+        conn.execute("UPDATE transfer SET in_use = 0")
 
 
 def _seal(*cells: object) -> bytes:

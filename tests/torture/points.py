@@ -116,6 +116,7 @@ def strike(points, seed=1, code=None, **fixed):
     problems, struck = [], 0
     for start in range(0, len(points), _A_WORLD):
         chunk = points[start : start + _A_WORLD]
+        chunk.sort(key=lambda point: point.call == "unlink")  # only the last run comes to that
         plan = clean_plan(seed + start, in_flight=4, rows=300, **fixed)
         with tempfile.TemporaryDirectory(prefix="rf-points-") as folder:
             world = World(plan, folder, code=code)
