@@ -320,8 +320,7 @@ class JournalFile:
             return
         self._pid = -1
         try:
-            with contextlib.suppress(sqlite3.Error):
-                self._conn.execute("UPDATE transfer SET in_use = 0")
+            _say_not_in_use(self._conn)
             self._conn.close()
         finally:
             self._lock.release()
@@ -475,10 +474,12 @@ def _say_not_in_use(conn: sqlite3.Connection) -> None:
     Have nobody miss the log of a connection that is closed since the disk refused something.
 
     SQLite, as it closes, takes over what its log holds and removes it. Where the disk refuses that
-    as well, database and log both stay.
+    as well, database and log both stay. Nothing is claimed by this, so it may be tried again.
     """
-    with contextlib.suppress(sqlite3.Error):
-        conn.execute("UPDATE transfer SET in_use = 0")
+    for _ in range(2):
+        with contextlib.suppress(sqlite3.Error):
+            conn.execute("UPDATE transfer SET in_use = 0")
+            return
 
 
 def _seal(*cells: object) -> bytes:
