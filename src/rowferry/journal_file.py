@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,7 +77,7 @@ CREATE TABLE dead_letters (
     number INTEGER PRIMARY KEY,
     pass INTEGER NOT NULL,
     at REAL NOT NULL,
-    state TEXT NOT NULL,              -- dead, delivered, superseded
+    state TEXT NOT NULL,              -- dead, delivered, skipped, superseded
     key TEXT NOT NULL,                -- as text, the number of the record in its row after it
     key_values TEXT,                  -- JSON
     reason TEXT NOT NULL,
@@ -86,8 +87,10 @@ CREATE TABLE dead_letters (
     ambiguous INTEGER NOT NULL,
     body BLOB,                        -- JSON text; NULL where there is none, or is not kept
     row TEXT,                         -- where there is no record
-    idempotency_key TEXT,
-    sent INTEGER NOT NULL             -- times that it was about to be sent again
+    idempotency_key TEXT,             -- that it was sent under last
+    sent_hash BLOB,                   -- of the body that was sent under it since
+    sent INTEGER NOT NULL,            -- times that it was about to be sent again
+    in_flight INTEGER NOT NULL        -- whether what came of the last time is not known
 );
 CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
 
@@ -169,6 +172,7 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._pid = os.getpid()
+        self._one_at_a_time = threading.RLock()
         self._lock = Lock(path)
         try:
             self._conn = self._opened()
@@ -188,7 +192,7 @@ class JournalFile:
                 nothing more must be written.
         """
         self._check_process()
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             self._conn.execute("BEGIN IMMEDIATE")
             try:
                 yield self._conn
@@ -201,7 +205,7 @@ class JournalFile:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Give the rows of a query."""
         self._check_process()
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             return self._conn.execute(sql, parameters).fetchall()
 
     # the transfer
@@ -268,7 +272,7 @@ class JournalFile:
         if settled is not None:
             seal = _seal(settled.number, pass_.number, settled.top, settled.hashes)
             kept = (*settled, seal)
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             self._conn.execute(_PROGRESS, (*row, _seal(*row), *kept, dropped))
 
     # what is settled above the watermark
@@ -286,6 +290,15 @@ class JournalFile:
                 raise self._damaged("what is settled does not bear out its checksum")
         return [Settled(number, top, hashes) for number, _, top, hashes, _ in rows]
 
+    @staticmethod
+    def doubt(conn: sqlite3.Connection, keys: Sequence[str]) -> None:
+        """Count a time more that records may double, within a transaction."""
+        conn.executemany(
+            "INSERT INTO maybe_duplicated VALUES (?, 1) "
+            "ON CONFLICT (position) DO UPDATE SET n = n + 1",
+            [(key,) for key in keys],
+        )
+
     # dead letters
 
     @staticmethod
@@ -296,8 +309,8 @@ class JournalFile:
         columns = ", ".join(DeadLetter._fields)
         places = ", ".join("?" * len(DeadLetter._fields))
         conn.execute(
-            f"INSERT INTO dead_letters (number, pass, at, state, sent, {columns}) "  # noqa: S608 - our own text
-            f"VALUES (?, ?, ?, 'dead', 0, {places})",
+            f"INSERT INTO dead_letters (number, pass, at, state, sent, in_flight, {columns}) "  # noqa: S608 - our own text
+            f"VALUES (?, ?, ?, 'dead', 0, 0, {places})",
             (number, pass_number, time.time(), *letter),
         )
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _HASH = 16
 
-_DOUBT = "INSERT INTO maybe_duplicated VALUES (?, 1) ON CONFLICT (position) DO UPDATE SET n = n + 1"
-
 
 class Columns(NamedTuple):
     """
@@ -257,7 +255,7 @@ class PassBook:
         dropped = self._dropped(pass_)
         if doubted or entry.dead or (self._letters and settled):
             with self._file.transaction() as conn:
-                conn.executemany(_DOUBT, [(key_text(key),) for key in doubted])
+                self._file.doubt(conn, list(map(key_text, doubted)))
                 self._supersede(conn, settled)
                 self._bury(conn, entry.dead)
                 self._file.write_progress(pass_, kept, dropped)
