@@ -11,8 +11,8 @@ import rowferry
 FLOORS = (
     """exceptions records batches version""",
     """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
-    json_text key_text keyset ledger limits logs ordering places quota refusals retry row_factories
-    splitting sql transforms values verdict watermark""",
+    json_text key_text keyset ledger limits logs mounts ordering places quota refusals retry
+    row_factories splitting sql transforms values verdict watermark""",
     """databases formats http api positions lock letters journal_file journal_entry pass_book
     recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing

@@ -24,9 +24,10 @@ from rowferry.ledger import Counts
 from rowferry.letters import DeadLetter
 from rowferry.lock import PRIVATE, Lock
 from rowferry.logs import logger
+from rowferry.mounts import UNSURE, file_system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rowferry.fingerprint import Fingerprint
@@ -325,6 +326,20 @@ class JournalFile:
         ((last,),) = self.rows("SELECT coalesce(max(number), 0) FROM dead_letters")
         return letters, last
 
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """
+        Write how far the transfer is beside it, for others to read while this run has the lock.
+
+        It is there whole or not at all; that it cannot be written is no reason to end a run.
+        """
+        place = self.path.with_name(f"{self.path.name}.status.json")
+        fresh = place.with_name(f"{place.name}.new")
+        with contextlib.suppress(OSError):
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(dict(status) | {"pid": self._pid, "at": time.time()}, file)
+            fresh.replace(place)
+
     # beginning and ending
 
     def close(self) -> None:
@@ -382,6 +397,9 @@ class JournalFile:
         in_use = conn.execute("SELECT in_use FROM transfer").fetchone()[0]
         if in_use and not log_is_there:
             raise self._damaged(f"{wal.name} beside it is missing, with the end of what was done")
+        kind = file_system(self.path)
+        if kind in UNSURE and not there:
+            logger.warning("the journal %s is on %s: it %s", self.path, kind, UNSURE[kind])
         conn.execute("UPDATE transfer SET in_use = 1")
         conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
