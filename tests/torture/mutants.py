@@ -8,6 +8,7 @@ the sources have moved on, and the mistake has to follow.
 """
 
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from torture import actions, points
 from torture.campaign import ROOT
 from torture.driver import run_seed
 from torture.mistakes import MISTAKES
+from torture.world import environment
 
 _SEEDS = 4
 """Seeds that a tier tries before it gives up."""
@@ -41,12 +43,42 @@ def killed(code):
     return _seeds(code, outages=(), **fixed)
 
 
+def killed_early(code):
+    """Kill soon after each start, when what an earlier run may have sent is sent again."""
+    fixed = {"profile": "single", "noise": 0.0, "rows": 300, "kills": 16, "in_flight": 16}
+    return _seeds(code, outages=(), **fixed)
+
+
 def order(code):
     """Look at the order of disk and network in a trace."""
     return points.measured(code=code)[0]
 
 
-TIERS = {tier.__name__: tier for tier in (noisy, batches, killed, order)}
+def buried(code):
+    """Kill between any two commits, when many of the records are refused."""
+    at = [points.Point("fdatasync", files=True, number=number) for number in range(4, 28)]
+    return points.strike(at, code=code, refused=0.3)[0]
+
+
+def copies(code):
+    """Kill copies between databases."""
+    test = "killed_again_and_again and sqlite3"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", test]
+    done = subprocess.run(
+        [*command, "tests/test_checkpoint.py"],
+        cwd=ROOT,
+        env=environment(code),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("E ")]
+    return wrong or ["no test ran"] if done.returncode else []
+
+
+TIERS = {
+    tier.__name__: tier for tier in (noisy, batches, killed, killed_early, order, buried, copies)
+}
 
 
 def _seeds(code, **fixed):
