@@ -378,16 +378,6 @@ class JournalFile:
         finally:
             self._lock.release()
 
-    def abandon(self) -> None:
-        """Close it after a commit that failed, and write nothing any more."""
-        if self._pid != os.getpid():
-            return
-        self._pid = -1
-        try:
-            self._conn.close()
-        finally:
-            self._lock.release()
-
     def _opened(self) -> sqlite3.Connection:
         with self._refusals(exit_code=2):
             self._make_private()
