@@ -6,7 +6,6 @@ from contextlib import closing
 import pytest
 
 from rowferry import Api, Journal, Limits, copy_to_api, exceptions, per_row
-from rowferry.journal_file import JournalFile
 from rowferry.testing import FakeApi
 
 ROWS = 300
@@ -65,9 +64,3 @@ def test_a_source_of_which_nothing_can_be_sent_is_complete(source, tmp_path):
         journal = Journal(tmp_path / "journal.db")
         report = copy_to_api("SELECT id, v FROM t", source, api.url, key="id", journal=journal)
     assert (report.dead, report.pending, report.exit_code) == (ROWS, 0, 3)
-
-
-def test_a_journal_that_was_given_up_for_its_disk_is_opened_again(tmp_path):
-    file = JournalFile(tmp_path / "journal.db")
-    file.abandon()
-    JournalFile(tmp_path / "journal.db").close()
