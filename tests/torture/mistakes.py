@@ -27,12 +27,12 @@ class Mistake(NamedTuple):
 MISTAKES = (
     Mistake(
         "a status below 400 counts as success",
-        "noisy",
+        "redirected",
         (Change("verdict.py", "if status in self.success_status:", "if status < 400:"),),
     ),
     Mistake(
         "redirects are followed",
-        "noisy",
+        "redirected",
         (
             Change(
                 "outcomes.py",
@@ -94,8 +94,13 @@ MISTAKES = (
         (
             Change(
                 "http/connection.py",
-                "if self._status in {100, 102, 103} and",
-                "if self._status in {999} and",
+                """
+            self._pass_interim()
+""",
+                """
+            self._status = 201
+            self._response = self._answer()
+""",
             ),
         ),
     ),
@@ -191,7 +196,7 @@ MISTAKES = (
     ),
     Mistake(
         "a record is sent before its position is durable",
-        "killed",
+        "slow_disk",
         (
             Change(
                 "committing.py",
@@ -243,7 +248,7 @@ MISTAKES = (
     ),
     Mistake(
         "maybe_duplicated is counted after the send",
-        "killed_early",
+        "slow_disk",
         (
             Change(
                 "pass_book.py",

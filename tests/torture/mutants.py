@@ -21,7 +21,7 @@ from torture.mistakes import MISTAKES
 from torture.world import environment
 
 _SEEDS = 4
-"""Seeds that a tier tries before it gives up."""
+"""Seeds that a tier tries before it gives up; one of them where there is no mistake."""
 
 _HANGS = 10
 """Seconds after which a run hangs, here."""
@@ -34,7 +34,7 @@ def noisy(code, **fixed):
 
 
 def batches(code):
-    return noisy(code, profile="batch", batch_size=7)
+    return noisy(code, profile="batch", batch_size=7, menu=("fewer items", "partial"))
 
 
 def killed(code):
@@ -43,10 +43,13 @@ def killed(code):
     return _seeds(code, outages=(), **fixed)
 
 
-def killed_early(code):
-    """Kill soon after each start, when what an earlier run may have sent is sent again."""
-    fixed = {"profile": "single", "noise": 0.0, "rows": 300, "kills": 16, "in_flight": 16}
-    return _seeds(code, outages=(), **fixed)
+def slow_disk(code):
+    """Kill while commits take long, soon after each start."""
+    return points.slowly(8, code=code)
+
+
+def redirected(code):
+    return noisy(code, menu=("302 here", "302 elsewhere"), noise=0.05)
 
 
 def order(code):
@@ -77,12 +80,14 @@ def copies(code):
 
 
 TIERS = {
-    tier.__name__: tier for tier in (noisy, batches, killed, killed_early, order, buried, copies)
+    tier.__name__: tier
+    for tier in (noisy, redirected, batches, killed, slow_disk, order, buried, copies)
 }
 
 
 def _seeds(code, **fixed):
-    for seed in range(101, 101 + _SEEDS):
+    seeds = _SEEDS if Path(code) != ROOT / "src" else 1
+    for seed in range(101, 101 + seeds):
         problems = run_seed(seed, code=code, source="sqlite", **fixed)["problems"]
         if problems:
             return problems

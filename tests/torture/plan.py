@@ -45,6 +45,7 @@ class Plan:
         kills: how often the program is to be killed.
         outages: numbers of receipts at which the API goes away for a while.
         refused: share of the rows that the API will not take.
+        menu: names of the faults to draw from; empty: all.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Plan:
     kills: int
     outages: tuple[int, ...]
     refused: float = 0.006
+    menu: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, seed, *, rows=900, kills=10, **fixed):

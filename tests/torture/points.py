@@ -1,13 +1,16 @@
 """Crash points: a kill, or an error of the disk, at a chosen call of the program."""
 
+import signal
 import tempfile
+import time
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 from torture.actions import Run
 from torture.invariants import Tally, after_a_run, in_the_end
-from torture.journal_view import view
+from torture.journal_view import View, view
 from torture.plan import Plan
 from torture.traced import ON_FILES, ON_SOCKETS, out_of_order, traced
 from torture.world import World, wait
@@ -23,13 +26,13 @@ class Point(NamedTuple):
     Attributes:
         call: the system call.
         files: whether those on the journal's files are counted, or else those of a thread.
-        number: which of them, from 1.
+        number: which of them, from 1; or "1+", all from the first.
         what: what strace does there.
     """
 
     call: str
     files: bool
-    number: int
+    number: int | str
     what: str = "signal=KILL"
 
     def __str__(self):
@@ -45,6 +48,12 @@ class Point(NamedTuple):
             for name in (world.journal, f"{world.journal}-wal"):
                 command += ["-P", str(name)]
         return [*command, "-e", inject]
+
+
+_SLOW_DISK = Point("pwrite64", files=True, number="1+", what="delay_enter=8000")
+"""
+Not fdatasync: a kill leaves what was written to the kernel, synced or not.
+"""
 
 
 def clean_plan(seed, **fixed):
@@ -111,6 +120,44 @@ def drawn(counts, count, seed):
     return points
 
 
+def slowly(kills, seed=1, code=None, **fixed):
+    """
+    Kill soon after each start, with a disk that takes its time for each commit.
+
+    What leaves before its commit is in time is far ahead of it then.
+    """
+    plan = clean_plan(seed, in_flight=16, rows=200, kills=kills, **fixed)
+    dice, problems, seen = Random(seed), [], View()
+    with tempfile.TemporaryDirectory(prefix="rf-points-") as folder:
+        world = World(plan, folder, code=code)
+        try:
+            for _ in range(kills):
+                process = world.start(wrap=_SLOW_DISK.wrap(world), quiet=True)
+                child = _child_of(process)
+                world.judge.arm(child, signal.SIGKILL, dice.randint(1, 14), "received")
+                run = Run(process, "a slow disk")
+                run.end()
+                world.judge.order(do="disarm")
+                before, seen = seen, view(world.journal)
+                tally = Tally(world.judge.receipts())
+                problems += run.problems + after_a_run(plan, tally, before, seen)
+                if problems or seen.complete:
+                    break
+            return problems or _to_the_end(world, seen)
+        finally:
+            world.close()
+
+
+def _child_of(process):
+    """Give the number of the process that strace has started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        if found := children.read_text().split():
+            return int(found[-1])
+        time.sleep(0.005)
+    return process.pid
+
+
 def strike(points, seed=1, code=None, **fixed):
     """Run a world through *points*, a few at a time; give what is wrong, and how many struck."""
     problems, struck = [], 0
@@ -148,18 +195,20 @@ def _through(world, points):
             problems.append(f"exit code {run.code}: {said[:300]}")
         if problems:
             return [f"{point}: {problem}" for problem in problems], struck
+    return _to_the_end(world, seen), struck
+
+
+def _to_the_end(world, seen):
+    """Let it end, and give what is wrong then."""
+    problems = []
+    told = world.judge.order(do="quiet")
     if not seen.complete:
         process = world.start(quiet=True)
         code = wait(process, 60)
-        seen = view(world.journal)
+        seen, told = view(world.journal), world.judge.order(do="look")
         if code != 3:
             problems.append(f"the last run exits with {code}: {world.said(process).get('error')}")
-    told = world.judge.order(do="look")
-    problems += in_the_end(
-        world.plan,
-        Tally(world.judge.receipts()),
-        seen,
-        elsewhere=told["elsewhere"],
-        kills=len(points),
+    tally = Tally(world.judge.receipts())
+    return problems + in_the_end(
+        world.plan, tally, seen, elsewhere=told["elsewhere"], kills=world.runs
     )
-    return problems, struck
