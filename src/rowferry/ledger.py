@@ -112,6 +112,7 @@ class Ledger:
             total=self._total,
             problem=self.problem,
             ended=ended,
+            earlier=self.before.delivered,
         )
 
     def report(self) -> Report:
@@ -144,6 +145,7 @@ class Ledger:
             maybe_duplicated=counts.maybe_duplicated,
             seconds=time.monotonic() - self._began,
             max_in_flight=self.most_in_flight,
+            earlier=self.before.delivered,
         )
 
     def _counts(self) -> Counts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import positions
 from rowferry.exceptions import JournalError
-from rowferry.fingerprint import COLUMNS, kinds_of, of_columns
+from rowferry.fingerprint import COLUMNS, clash, of_columns
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.incremental import lagging
 from rowferry.journal_file import Settled
@@ -168,9 +168,9 @@ class PassBook:
         if known.setdefault(COLUMNS, now) != now:
             raise refused(self._file.path, [f"columns ({known[COLUMNS]} before, {now} now)"])
         earlier = self.pass_.watermark or self.pass_.dispatched_to
-        if earlier and kinds_of(first) != kinds_of(earlier):
-            before, now = (", ".join(kinds_of(position)) for position in (earlier, first))
-            raise refused(self._file.path, [f"type of key ({before} before, {now} now)"])
+        if earlier and (kinds := clash(earlier, first)):
+            changed = "type of key ({} before, {} now)".format(*kinds)
+            raise refused(self._file.path, [changed])
         self._file.set_fingerprint(known)
 
     def known_of(self, first: int, keys: Sequence[Key]) -> list[int]:
