@@ -1,5 +1,6 @@
 """Crash points: a kill, or an error of the disk, at a chosen call of the program."""
 
+import contextlib
 import signal
 import tempfile
 import time
@@ -152,8 +153,11 @@ def _child_of(process):
     """Give the number of the process that strace has started."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while process.poll() is None:
-        if found := children.read_text().split():
-            return int(found[-1])
+        for child in children.read_text().split():
+            with contextlib.suppress(OSError):  # strace has others, which try what it can do here
+                words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if b"torture.program" in words and words[0] != b"strace":
+                    return int(child)
         time.sleep(0.005)
     return process.pid
 
