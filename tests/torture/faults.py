@@ -68,7 +68,7 @@ STOPPING = 0.004
 """Share of the records whose first attempt ends the run."""
 
 
-def choose(plan, key, attempt, *, records, quiet):
+def choose(plan, key, attempt, *, records, quiet, alone=False):
     """
     Say what a request meets whose first record is *key*.
 
@@ -76,11 +76,13 @@ def choose(plan, key, attempt, *, records, quiet):
         attempt: of that record, from 1.
         records: how many the request has.
         quiet: whether all noise is over.
+        alone: whether nothing but poison is left, which then would look like an outage: so it is
+            refused.
     """
     if records == 1 and plan.fate(key) == REFUSED:
         return REFUSAL
     if records == 1 and plan.fate(key) == POISON:
-        return REFUSAL if quiet else POISONED  # alone at the end it would look like an outage
+        return REFUSAL if quiet or alone else POISONED
     if quiet or attempt >= SPARED_FROM:
         return OK
     noisy = draw(plan.seed, "noise", key, attempt) < plan.noise

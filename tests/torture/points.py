@@ -45,9 +45,8 @@ class Point(NamedTuple):
         inject = f"inject={self.call}:{self.what}:when={self.number}"
         # without --seccomp-bpf, with which strace 6.1 injects errors but no signals
         command = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={self.call}"]
-        if self.files:
-            for name in (world.journal, f"{world.journal}-wal"):
-                command += ["-P", str(name)]
+        if self.files and self.call != "rename":  # which strace does not find by its paths
+            command += ["-P", str(world.journal), "-P", f"{world.journal}-wal"]
         return [*command, "-e", inject]
 
 
@@ -91,7 +90,9 @@ def _counted(seen):
     on_files = Counter(
         event.name
         for event in seen
-        if not event.done and event.on.startswith("journal") and event.name in ON_FILES
+        if not event.done
+        and event.name in ON_FILES
+        and (event.on.startswith("journal") or event.name == "rename")
     )
     threads = Counter(
         (event.thread, event.name)
