@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.credentials import Credentials
     from rowferry.gate import Gate
     from rowferry.handoff import Handoff
     from rowferry.http.connection import ExchangeError
@@ -44,6 +45,7 @@ class Outcomes:
         api: what its answers mean, and how often to send again.
         ledger: counts what happens.
         handoff: is told of batches that are divided.
+        credentials: are asked for new ones.
         gate: is told of every answer.
         waiting: takes what is to be sent again.
         settling: takes what is done with.
@@ -62,6 +64,7 @@ class Outcomes:
         ledger: Ledger,
         handoff: Handoff,
         *,
+        credentials: Credentials,
         gate: Gate,
         waiting: Waiting,
         settling: Settling,
@@ -74,6 +77,7 @@ class Outcomes:
         self._api = api
         self._ledger = ledger
         self._handoff = handoff
+        self._credentials = credentials
         self._gate = gate
         self._waiting = waiting
         self._settling = settling
@@ -88,7 +92,7 @@ class Outcomes:
     def act(self, lane: Lane, batch: Batch, response: Response, now: float) -> None:
         """Act on an answer that came at *now* and is not a success of all records as it stands."""
         verdict = self._api.rules.judge(
-            response, time(), count=batch.count, attempts=batch.attempts
+            response, time(), count=batch.count, attempts=batch.attempts, method=batch.method
         )
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
             pieces = sorted_out(
@@ -109,7 +113,7 @@ class Outcomes:
             case Fate.REJECTED:
                 self._reject(batch, RejectedError, verdict.reason, response)
             case Fate.AUTH:
-                self._settling.stop_for(AuthError, verdict.reason, response)
+                self._ask_for_credentials(lane, batch, verdict, response)
             case Fate.STOP:
                 self._settling.stop_for(TransferError, verdict.reason, response)
             case _:
@@ -223,6 +227,20 @@ class Outcomes:
             )
             status = response.status if response else None
             self._on_stop(ExhaustedError(message, status=status))
+
+    def _ask_for_credentials(
+        self, lane: Lane, batch: Batch, verdict: Verdict, response: Response
+    ) -> None:
+        """Send a batch again with new credentials, before all others; where none help, stop."""
+        attempts = batch.attempts or Attempts(monotonic(), lane.delivered_before)
+        attempts = attempts.after(Fate.AUTH, broken=False)
+        problem = self._credentials.refused(lane.head, attempts)
+        if problem:
+            self._settling.stop_for(AuthError, f"{verdict.reason}: {problem}", response)
+        elif not self.stopping:
+            self._ledger.problem = verdict.reason
+            self._waiting.add_first([batch.again(attempts)])
+            self._on_ready()
 
     def _put_off(self, batch: Batch, fate: Fate, pause: float) -> None:
         """Let a batch wait for its next try; in an outage for nothing but its turn."""
