@@ -12,7 +12,7 @@ from rowferry.auth import Request, Token
 from rowferry.batches import Fate
 from rowferry.exceptions import AuthError, ConfigError, TransferError
 from rowferry.http.connection import ExchangeError
-from rowferry.http.endpoint import check_headers, parse_url, request_head
+from rowferry.http.endpoint import check_headers, check_method, parse_url, request_head
 from rowferry.redaction import Redaction
 from rowferry.verdict import RETRYABLE, Rules
 
@@ -121,7 +121,9 @@ class Credentials:
         if head is not self.head:  # they were replaced meanwhile
             return None
         if not self.proven and not self._renewing:
-            return "it does not accept a new token, and nothing got through with it"
+            twice = "; the same request was refused with the one before"
+            more = twice if attempts.unauthorized > 1 else ""
+            return f"it does not accept a new token, and nothing got through with it{more}"
         if attempts.unauthorized > _MOST_TOKENS:
             return f"for one request so {attempts.unauthorized} times, each with a new token"
         self._gate.hold()
@@ -212,6 +214,7 @@ class Credentials:
             raise ConfigError(f"auth: its flow must yield Requests, not {type(request).__name__}")
         endpoint = parse_url(request.url)
         self._api.check_secrecy(endpoint, "token_url")
+        check_method(request.method)
         check_headers(request.headers)
         head = request_head(request.method, endpoint, request.headers)
         answer = await self._exchange(
