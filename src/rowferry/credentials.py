@@ -178,7 +178,7 @@ class Credentials:
             try:
                 return await self._run_flow()
             except _LaterError as later:
-                problem, pause = str(later), later.pause
+                problem, pause = self.redact(str(later)), later.pause
             self._ledger.problem = problem
             few = tries > retry.max_retries and not self._ledger.delivered
             if few or monotonic() - began > retry.max_retry_age or pause > _LONGEST_PAUSE:

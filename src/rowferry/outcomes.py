@@ -122,7 +122,7 @@ class Outcomes:
     def act_on_failure(self, lane: Lane, batch: Batch, failure: ExchangeError) -> None:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
-        verdict = Verdict(fate, str(failure))
+        verdict = Verdict(fate, self._credentials.redact(str(failure)))
         self._pass_gate(lane, verdict, monotonic())
         self._try_again(lane, batch, verdict, None)
 

@@ -331,9 +331,11 @@ def _text(value: str, path: tuple[str, ...]) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        problem = f"is no valid Unicode (position {error.start}); repair it in a transform"
-        raise _error(path, "the text", problem) from error
-    return value
+        at = error.start
+    else:
+        return value
+    problem = f"is no valid Unicode (position {at}); repair it in a transform"
+    raise _error(path, "the text", problem)  # not from the other: that holds the text
 
 
 def _integer(value: int, path: tuple[str, ...]) -> int:

@@ -63,8 +63,9 @@ def _quoted(cell: Any, column: Any) -> str:
     try:
         return quote_plus(text)
     except UnicodeEncodeError as error:
-        problem = f"the text is no valid Unicode (position {error.start})"
-        raise UnencodableError(f"column {column!r}: {problem}") from error
+        at = error.start
+    problem = f"the text is no valid Unicode (position {at})"
+    raise UnencodableError(f"column {column!a}: {problem}")  # not from the other: that has the text
 
 
 @lru_cache(maxsize=1024)
