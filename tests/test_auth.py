@@ -110,6 +110,36 @@ def test_what_is_no_scheme_is_refused_and_not_shown(scheme):
     assert said.endswith(f"not {type(scheme).__name__}")
 
 
+def scheme_with(**members):
+    return type("Mine", (), members)()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "words"),
+    [
+        (auth.Bearer, "auth must be a scheme, such as auth.Bearer(…), not <class"),
+        (scheme_with(headers=None), "auth: its headers must be a mapping, not NoneType"),
+        (scheme_with(headers=dict), "auth: its headers must be a mapping, not type"),
+        (scheme_with(headers={"X": 5}), "auth: its headers must be texts by their names"),
+        (scheme_with(headers={"a b": "s3"}), "'a b' is no name of a header"),
+        (scheme_with(headers={"X": "s3\n"}), "X holds a line break"),
+        (scheme_with(parameters=["s3"]), "auth: its parameters must be a mapping, not list"),
+        (scheme_with(parameters={"a": None}), "auth: its parameters must be texts by their names"),
+    ],
+)
+def test_a_scheme_of_ones_own_that_cannot_work_is_refused(scheme, words):
+    said = refusal(auth=scheme)
+    assert words in said
+    assert "s3" not in said
+
+
+def test_a_scheme_of_ones_own_may_have_constant_headers_and_parameters():
+    api = Api("https://h/x", auth=scheme_with(headers={"X-A": "b"}, parameters={"c": "d e"}))
+    assert api.head.startswith(b"POST /x?c=d%20e HTTP/1.1")
+    assert b"\r\nX-A: b\r\n" in api.head
+    assert api.redact("got d e, d%20e, b") == "got ***, ***, b"
+
+
 def test_credentials_have_one_place():
     both = "Authorization is what auth= or the user in url sets"
     assert both in refusal(auth=auth.Bearer("a"), headers={"authorization": "b"})

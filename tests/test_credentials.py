@@ -5,10 +5,12 @@ import hashlib
 import hmac
 import itertools
 import json
+import ssl
 import threading
 import time
 
 import pytest
+import trustme
 
 from rowferry import Api, Budget, Limits, Retry, auth, per_row, post_rows
 from rowferry.auth import Request, Token
@@ -391,6 +393,27 @@ def test_a_redirect_of_it_is_not_followed_and_the_secret_stays():
     assert isinstance(error, AuthError)
 
 
+@pytest.fixture
+def authority(tmp_path):
+    """A private authority: what a server on loopback shows, and the file that trusts it."""
+    ca = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return context, {"ca": str(tmp_path / "ca.pem")}
+
+
+def test_the_certificate_of_a_server_of_tokens_is_checked_as_the_apis_is(authority):
+    context, tls = authority
+    with FakeApi() as server, FakeApi(Guarded(), tls=context) as tokens:
+        report, error = sent(server, 5, scheme=oauth(tokens), tls=tls)
+        assert (report.delivered, error) == (5, None)
+        report, error = sent(server, 5, scheme=oauth(tokens))
+        assert (error.exit_code, report.delivered, len(tokens.received)) == (2, 0, 1)
+    assert "CERTIFICATE_VERIFY_FAILED" in str(error)
+    assert f"port {tokens.port}" in str(error)
+
+
 def test_each_server_gets_its_own_credentials_only():
     guarded = Guarded()
     with FakeApi() as server, FakeApi(guarded) as tokens:
@@ -552,6 +575,7 @@ def yielding(value):
 @pytest.mark.parametrize(
     ("scheme", "words"),
     [
+        (type("Mine", (), {"flow": lambda self: 5})(), "its flow must be a generator, not int"),
         (returning(None), "auth: its flow must return a Token, not NoneType"),
         (returning("token"), "auth: its flow must return a Token, not str"),
         (yielding("http://h/"), "auth: its flow must yield Requests, not str"),

@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import gzip
 import json
+import threading
 import zlib
 from collections import UserDict
 from typing import NamedTuple
@@ -14,12 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry import Api, Limits, RawJSON, post_rows
+from rowferry.batching import Batcher
 from rowferry.exceptions import ConfigError
 from rowferry.formats import FORMATS
 from rowferry.formats.contract import encode_of, split_of
 from rowferry.formats.form import FORMAT as FORM
 from rowferry.formats.gzip import Gzipped, compressed
+from rowferry.handoff import Handoff
+from rowferry.ledger import Ledger
 from rowferry.testing import Answer, FakeApi
+from scripted import LONG
 
 
 def form(record):
@@ -217,3 +222,22 @@ def test_the_header_of_the_compression_is_ours():
 def test_a_compressed_body_says_its_own_type():
     api = Api("http://h/", compression="gzip", headers={"content-type": "text/x"})
     assert b"\r\ncontent-type: text/x\r\nContent-Encoding: gzip\r\n" in api.head
+
+
+def test_the_event_loop_does_not_wait_for_a_batch_that_is_being_compressed():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def join(records):
+        begun.set()
+        go_on.wait(LONG)
+        return compressed(b"".join(records))
+
+    batcher = Batcher(join, size=2, max_bytes=10**6, splittable=True)
+    handoff = Handoff(batcher, Ledger(), max_bytes=10**6, max_records=10, linger=0.0)
+    assert handoff.batch([b"1"], []) == []
+    reading = threading.Thread(target=handoff.batch, args=([b"2"], []))
+    reading.start()
+    assert begun.wait(LONG)
+    assert handoff.overdue() == []
+    go_on.set()
+    reading.join()

@@ -169,6 +169,8 @@ class Api:
         """Check that credentials have one place, and that they are not sent in the open."""
         if not isinstance(self.allow_plain_http, bool):
             raise ConfigError(f"allow_plain_http must be a bool, not {self.allow_plain_http!r}")
+        if isinstance(self.auth, type):
+            raise ConfigError(f"auth must be a scheme, such as auth.Bearer(…), not {self.auth!r}")
         if self.auth is not None and not any(hasattr(self.auth, name) for name in schemes.MEMBERS):
             raise ConfigError(
                 f"auth must be a scheme of rowferry.auth, or an object that has one of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Generator
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,7 @@ class Credentials:
         """
         assert self._flow  # noqa: S101 (for type checkers)
         flow = self._flow()
+        _check_flow(flow)
         try:
             request = next(flow)
             while True:
@@ -269,6 +271,11 @@ class _LaterError(Exception):
     def __init__(self, reason: str, pause: float = 0.0) -> None:
         super().__init__(reason)
         self.pause = pause
+
+
+def _check_flow(flow: Any) -> None:
+    if not isinstance(flow, Generator):
+        raise ConfigError(f"auth: its flow must be a generator, not {type(flow).__name__}")
 
 
 def _words(headers: Mapping[str, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,8 +21,6 @@ from rowferry.templates import Templates, pieces_of
 from rowferry.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rowferry.auth import Auth
 
 REPLACEABLE = frozenset({"accept", "content-type", "user-agent"})
@@ -56,11 +55,18 @@ class Heads:
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
-        self.endpoint  # noqa: B018 (made now, so that its mistakes show now)
         if not isinstance(self.method, str) or "{" not in self.method:
             check_method(self.method)
         elif pieces_of(self.method, "method")[::2] != ["", ""]:
             raise ConfigError(f"method must be a method or one {{column}}, not {self.method!r}")
+        for member in ("headers", "parameters"):
+            given_by_scheme = getattr(self.scheme, member, {})
+            if not isinstance(given_by_scheme, Mapping):
+                kind = type(given_by_scheme).__name__
+                raise ConfigError(f"auth: its {member} must be a mapping, not {kind}")
+            if not all(isinstance(value, str) for value in given_by_scheme.values()):
+                raise ConfigError(f"auth: its {member} must be texts by their names")
+        self.endpoint  # noqa: B018 (made now, so that its mistakes show now)
         check_headers(self.of_scheme)
         given = {name.lower() for name in self.headers}
         for name in self.of_scheme:
