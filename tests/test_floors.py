@@ -12,11 +12,10 @@ FLOORS = (
     """exceptions records batches version""",
     """abort adaptive batching budget checks column_types gate idempotency json_text keyset ledger
     limits logs ordering quota redaction refusals retry row_factories splitting sql templates
-    transforms values
-    verdict""",
+    transforms values verdict""",
     """databases formats http auth heads api""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer credentials lanes settling waiting
+    insert whole_table copying sources handoff dialer credentials lanes settling waiting aside
     outcomes delivery pipeline""",
     """transfer running options observe testing __init__""",
 )
