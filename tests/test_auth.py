@@ -79,14 +79,6 @@ def test_a_key_in_the_url_goes_with_columns():
             lambda: auth.OAuth2ClientCredentials("https://h/", "i", "s3", further=["s3"]),
             "further must be a mapping, not list",
         ),
-        (
-            lambda: auth.OAuth2ClientCredentials("https://h/", "i", "s3", expired_status=401),
-            "expired_status must be statuses, 400 to 499",
-        ),
-        (
-            lambda: auth.OAuth2ClientCredentials("https://h/", "i", "s3", expired_status=(200,)),
-            "expired_status must be statuses, 400 to 499",
-        ),
         (lambda: Token({"Authorization": "s3\r\n"}), "headers: Authorization holds a line break"),
     ],
 )
@@ -131,6 +123,21 @@ def test_a_scheme_of_ones_own_that_cannot_work_is_refused(scheme, words):
     said = refusal(auth=scheme)
     assert words in said
     assert "s3" not in said
+
+
+@pytest.mark.parametrize("statuses", [401, (200,), (), "401", None])
+def test_expired_status_is_a_collection_of_statuses(statuses):
+    words = "auth: its expired_status must be a collection of statuses, 400 to 599"
+    oauth = auth.OAuth2ClientCredentials("https://h/", "i", "s3", expired_status=statuses)
+    assert words in refusal(auth=oauth)
+    assert words in refusal(auth=scheme_with(headers={}, expired_status=statuses))
+
+
+def test_tokens_have_one_place():
+    scheme = auth.OAuth2ClientCredentials("https://h/", "i", "s3cret")
+    assert refusal(auth=scheme, headers={"authorization": "mine"}) == (
+        "headers: Authorization is what auth= sets, with its tokens"
+    )
 
 
 def test_a_scheme_of_ones_own_may_have_constant_headers_and_parameters():

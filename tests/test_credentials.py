@@ -502,6 +502,7 @@ def test_a_scheme_of_ones_own_signs_each_request_each_time():
         ({"X\r\nY": "b"}, "is no name of a header"),
         ({"Content-Length": "5"}, "Content-Length is set by rowferry itself"),
         ({"X-A": 5}, "X-A must be text"),
+        ({"content-TYPE": "x"}, "content-TYPE is there already"),
     ],
 )
 def test_a_signature_that_could_break_the_head_is_refused(added, words):
@@ -623,6 +624,27 @@ def test_secrets_that_an_answer_repeats_are_not_shown():
         post_rows([{"id": 1}], Api(server.url, auth=oauth(server)))
     assert token not in f"{caught.value} {caught.value.answer} {caught.value.args}"
     assert "***" in caught.value.answer
+
+
+def test_a_token_of_before_that_a_late_answer_repeats_is_not_shown_either():
+    def then(request):
+        said = b" ".join(b"token-%d" % number for number in range(1, len(guarded.issued) + 1))
+        return Answer(status=422, body=said) if request.json()["id"] % 2 else 201
+
+    failed, guarded = [], Guarded(life=2, then=then)
+    with FakeApi(guarded) as server:
+        api = Api(server.url, auth=oauth(server), limits=Limits(concurrency=1))
+        post_rows([{"id": n} for n in range(6)], api, on_error=failed.extend)
+    assert len(failed) == 3
+    assert not any("token-" in error.answer for _, error in failed)
+
+
+def test_a_token_takes_the_place_of_a_header_of_its_name():
+    scheme = type("Mine", (), {"flow": returning(Token({"X-Key": "new"})).flow.__func__})()
+    with FakeApi() as server:
+        post_rows([{"id": 1}], Api(server.url, auth=scheme, headers={"x-key": "old"}))
+        (request,) = server.received
+    assert request.headers["x-key"] == "new"
 
 
 def test_a_column_and_a_token_go_together():

@@ -294,6 +294,12 @@ def test_headers_may_hold_columns_and_braces():
     assert request.path == "/x"
 
 
+def test_signs_of_percent_are_what_they_are():
+    (request,) = sent([{"id": "5%s"}], "/100%25/{id}", headers={"X-%s": "100%% {id}"})
+    assert request.path == "/100%25/5%25s"
+    assert request.headers["x-%s"] == "100%% 5%s"
+
+
 def test_a_header_of_ours_may_be_a_template_and_is_sent_once():
     (request,) = sent([{"kind": "text/plain"}], "/x", headers={"content-type": "{kind}"})
     assert request.headers["content-type"] == "text/plain"

@@ -204,7 +204,11 @@ class Api:
         open_ones = {name.lower() for name in self.headers} & _CREDENTIALS
         if self.scheme is not None or open_ones:
             self.check_secrecy(self.endpoint, "url")
+        expired = getattr(self.scheme, "expired_status", (_UNAUTHORIZED,))
+        _check_statuses("auth: its expired_status", expired, _ERRORS)
         if isinstance(self.auth, schemes.OAuth2ClientCredentials):
+            if open_ones:
+                raise ConfigError("headers: Authorization is what auth= sets, with its tokens")
             self.check_secrecy(schemes.parse_token_url(self.auth.token_url), "token_url")
 
     def check_secrecy(self, endpoint: Endpoint, option: str) -> None:

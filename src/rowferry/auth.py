@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from rowferry.batches import Response
 
 _OK = frozenset({200, 201})
-_REFUSALS = frozenset(range(400, 500))
 _CONTROLS = frozenset(map(chr, (*range(32), 127)))
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _LONGEST = 200  # characters of an error's description
@@ -272,9 +271,6 @@ class OAuth2ClientCredentials:
             raise ConfigError(f"client_auth must be 'basic' or 'body', not {self.client_auth!r}")
         if not isinstance(self.further, Mapping):
             raise ConfigError(f"further must be a mapping, not {_kind(self.further)}")
-        statuses = self.expired_status
-        if not isinstance(statuses, Collection) or not set(statuses) <= _REFUSALS:
-            raise ConfigError(f"expired_status must be statuses, 400 to 499, not {statuses!r}")
 
     @property
     def secrets(self) -> tuple[str, ...]:

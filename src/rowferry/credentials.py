@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections import deque
 from collections.abc import Generator
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _MOST_TOKENS = 5
 """Tokens that may be refused for one request, each of which others got through with."""
+
+_REMEMBERED = 20
+"""Words of tokens that are blotted out: late answers may still repeat those before."""
 
 _SOONER = 0.1
 _SOONEST, _LATEST = 60.0, 30 * 86_400.0
@@ -80,6 +84,7 @@ class Credentials:
         self._flow: Callable[[], Flow] | None = getattr(api.scheme, "flow", None)
         self._signs: Callable[[Request], Mapping[str, str]] | None
         self._signs = getattr(api.scheme, "sign", None)
+        self._issued: deque[str] = deque(maxlen=_REMEMBERED)
         self._redaction = Redaction(api.secrets)
         self._renewing: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
@@ -160,7 +165,8 @@ class Credentials:
         self.close()
         self.head = self._api.heads.with_credentials(token.headers)
         self.proven = False
-        self._redaction = Redaction((*self._api.secrets, *_words(token.headers)))
+        self._issued += _words(token.headers)
+        self._redaction = Redaction((*self._api.secrets, *self._issued))
         if token.expires_in is not None:
             loop, life = asyncio.get_running_loop(), min(token.expires_in, _LATEST)
             early = life - min(life * _SOONER, _SOONEST)
@@ -257,6 +263,10 @@ class Credentials:
         headers = dict(line.split(": ", 1) for line in lines)
         added = self._signs(Request(method, f"{self._api.endpoint.origin}{target}", headers, body))
         check_headers(added)
+        there = {name.lower() for name in headers}
+        for name in added:
+            if name.lower() in there:
+                raise ConfigError(f"headers: {name} is there already, and what auth= signs adds it")
         return "".join(f"\r\n{name}: {value}" for name, value in added.items()).encode("latin-1")
 
 

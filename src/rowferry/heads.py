@@ -155,6 +155,8 @@ class Heads:
             if name.lower() != "content-type" and not _has_columns(text)
         }
         written = {name: pieces_of(text, "headers")[0] for name, text in (kept | own).items()}
+        replaced = {name.lower() for name in credentials}
+        written = {name: text for name, text in written.items() if name.lower() not in replaced}
         method = "" if self.templates else self.method
         return request_head(method, self.endpoint, written | {**self.of_scheme, **credentials})
 

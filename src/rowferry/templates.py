@@ -147,7 +147,8 @@ class Templates:
         ]
         self._headers = [template(text, "headers") for text in headers.values()]
         self._block = "".join(
-            f"\r\n{name}: {one.pattern}" for name, one in zip(headers, self._headers, strict=True)
+            f"\r\n{name.replace('%', '%%')}: {one.pattern}"
+            for name, one in zip(headers, self._headers, strict=True)
         )
         self._content = "".join(f"\r\n{name}: {value}" for name, value in content)
 
