@@ -81,6 +81,8 @@ class Template(NamedTuple):
         """Give the text of each of *count* records, of the texts that their columns have here."""
         if not self.columns:
             return [self.pattern % ()] * count
+        if self.pattern == "%s":
+            return list(texts[self.columns[0]])
         rows = zip(*(texts[column] for column in self.columns), strict=True)
         return list(map(self.pattern.__mod__, rows))
 
@@ -106,7 +108,8 @@ class Rendered(NamedTuple):
 
     Attributes:
         lines: the first line of each request.
-        headers: lines of its own at the end of its head, each with its line break before.
+        headers: lines of its own at the end of its head, each with its line break before; empty
+            where none has any.
         bare: indexes of those that have no body.
         errors: of records whose request cannot be made; the others' are right.
     """
@@ -140,8 +143,9 @@ class Templates:
         content: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._method = template(method, "method")
-        self._path = template(path or "/", "url", literal)
-        self._query = template(f"?{query}" if query else "", "url", literal)
+        target = template(f"{path or '/'}{'?' if query else ''}{query}", "url", literal)
+        before = "" if self._method.columns else f"{self._method.pattern} "
+        self._target = target._replace(pattern=f"{before}{target.pattern} HTTP/1.1")
         self._segments = [
             one for part in path.split("/") if (one := template(part, "url", unquote)).columns
         ]
@@ -155,12 +159,12 @@ class Templates:
     @property
     def in_target(self) -> bool:
         """Whether path or query have columns."""
-        return bool(self._path.columns or self._query.columns)
+        return bool(self._target.columns)
 
     @property
     def columns(self) -> dict[str, str]:
         """The option that each column stands in, by column."""
-        every = (self._method, self._path, self._query, *self._headers)
+        every = (self._method, self._target, *self._headers)
         return {column: one.option for one in reversed(every) for column in one.columns}
 
     def render(
@@ -183,46 +187,59 @@ class Templates:
             if first and cells and all(cell is MISSING for cell in cells):
                 raise _no_column(column, option, records)
             texts[column] = _texts(cells, column, option, errors)
-        methods = self._methods(texts, len(records), errors)
         for segment in self._segments:
             _check_segment(segment, segment.filled(texts, len(records)), errors)
-        targets = self._targets(texts, len(records), errors)
-        blocks = self._blocks(texts, len(records), errors)
-        bare = [index for index, method in enumerate(methods) if method == "DELETE"]
-        if self._content:
-            pairs = zip(blocks, methods, strict=True)
-            blocks = [one if method == "DELETE" else one + self._content for one, method in pairs]
-        pairs = zip(methods, targets, strict=True)
-        lines = [f"{method} {target} HTTP/1.1" for method, target in pairs]
-        return Rendered(_encoded(lines), _encoded(blocks), bare if self._content else [], errors)
+        methods = self._methods(texts, errors)
+        lines = self._lines(methods, texts, len(records), errors)
+        bare = self._bare(methods, len(records))
+        headers = self._blocks(bare, texts, len(records), errors)
+        return Rendered(_encoded(lines), _encoded(headers), bare, errors)
 
-    def _methods(self, texts: Mapping[str, list[str]], count: int, errors: Errors) -> list[str]:
-        methods = self._method.filled(texts, count)
-        if self._method.columns:
-            methods = [method.upper() for method in methods]
-            column = self._method.columns[0]
-            for index, method in enumerate(methods):
-                if method not in METHODS:
-                    problem = f"column {column!r}: names none of the methods {', '.join(METHODS)}"
-                    errors.setdefault(index, UnencodableError(problem))
+    def _methods(self, texts: Mapping[str, list[str]], errors: Errors) -> list[str]:
+        """Give the method of each record that names one; none where it is the same for all."""
+        if not self._method.columns:
+            return []
+        column = self._method.columns[0]
+        methods = list(map(str.upper, texts[column]))
+        for index, method in enumerate(methods):
+            if method not in METHODS:
+                problem = f"column {column!r}: names none of the methods {', '.join(METHODS)}"
+                errors.setdefault(index, UnencodableError(problem))
         return methods
 
-    def _targets(self, texts: Mapping[str, list[str]], count: int, errors: Errors) -> list[str]:
-        columns = {*self._path.columns, *self._query.columns}
+    def _lines(
+        self, methods: list[str], texts: Mapping[str, list[str]], count: int, errors: Errors
+    ) -> list[str]:
+        columns = set(self._target.columns)
         quoted = {column: _quoted(texts[column], column, errors) for column in columns}
-        paths = self._path.filled(quoted, count)
-        if not self._query.pattern:
-            return paths
-        return list(map(str.__add__, paths, self._query.filled(quoted, count)))
+        lines = self._target.filled(quoted, count)
+        if methods:
+            return [f"{method} {line}" for method, line in zip(methods, lines, strict=True)]
+        return lines
 
-    def _blocks(self, texts: Mapping[str, list[str]], count: int, errors: Errors) -> list[str]:
-        if not self._headers:
-            return [""] * count
+    def _bare(self, methods: list[str], count: int) -> list[int]:
+        if not self._content:
+            return []
+        if not methods:
+            return list(range(count)) if self._method.pattern == "DELETE" else []
+        return [index for index, method in enumerate(methods) if method == "DELETE"]
+
+    def _blocks(
+        self, bare: list[int], texts: Mapping[str, list[str]], count: int, errors: Errors
+    ) -> list[str]:
+        """Give the headers of each record; nothing where none has any."""
         columns = tuple(column for one in self._headers for column in one.columns)
-        printable = {
-            column: _printable(texts[column], column, errors) for column in dict.fromkeys(columns)
-        }
-        return Template("headers", self._block, columns).filled(printable, count)
+        printable = {column: _printable(texts[column], column, errors) for column in set(columns)}
+        if not columns and not self._content:
+            return []
+        blocks = Template("headers", self._block, columns).filled(printable, count)
+        if not self._content:
+            return blocks
+        without = set(bare)
+        return [
+            block if index in without else block + self._content
+            for index, block in enumerate(blocks)
+        ]
 
 
 def cells_of(records: Sequence[Any], rows: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
