@@ -118,7 +118,7 @@ def test_a_url_that_cannot_work_is_refused(url, problem):
         "http://me:s3cret@/",
     ],
 )
-def test_a_password_in_a_url_is_refused_and_never_shown(url):
+def test_a_password_in_a_url_that_cannot_be_used_is_never_shown(url):
     with pytest.raises(ConfigError) as caught:
         Api(url)
     error = caught.value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 from collections import deque
 from collections.abc import Generator
@@ -145,13 +144,13 @@ class Credentials:
     # new ones
 
     def _renew(self) -> None:
-        if not self._renewing:
-            self._renewing = self._start(self._get())
+        if self._flow and not self._renewing:
+            self._renewing = self._start(self._get(self._flow))
 
-    async def _get(self) -> None:
+    async def _get(self, flow: Callable[[], Flow]) -> None:
         """Get a token, however often that has to be tried; where there is none, stop the run."""
         try:
-            token = await self._token()
+            token = await self._token(flow)
             self._renewing = None
             self._take(token)
         except Exception as error:  # noqa: BLE001 (the flow may be the user's)
@@ -178,12 +177,19 @@ class Credentials:
         """Let nothing be sent with a token that is over; its successor is on its way."""
         self._gate.hold()
 
-    async def _token(self) -> Token:
-        retry, began = self._api.retry, monotonic()
-        for tries in itertools.count(1):
-            problem, pause = "", 0.0
+    async def _token(self, flow: Callable[[], Flow]) -> Token:
+        """
+        Run the scheme's flow until it ends.
+
+        Raises:
+            AuthError: there is no token to be had.
+            TransferError: there is none now, and it was waited for long enough.
+        """
+        retry, began, tries = self._api.retry, monotonic(), 0
+        while True:
+            tries += 1
             try:
-                return await self._run_flow()
+                return await self._run(flow())
             except _LaterError as later:
                 problem, pause = self.redact(str(later)), later.pause
             self._ledger.problem = problem
@@ -192,17 +198,14 @@ class Credentials:
                 raise TransferError(f"{problem} (tried {tries} times)")
             backoff = retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
             await asyncio.sleep(max(backoff, pause))
-        raise AssertionError  # count never ends
 
-    async def _run_flow(self) -> Token:
+    async def _run(self, flow: Flow) -> Token:
         """
-        Run the scheme's flow once.
+        Run a flow once.
 
         Raises:
             _LaterError: a server has no final answer now.
         """
-        assert self._flow  # noqa: S101 (for type checkers)
-        flow = self._flow()
         _check_flow(flow)
         try:
             request = next(flow)
