@@ -20,6 +20,12 @@ _A_WORLD = 8
 """Points that share a source: each run goes on where the last one was killed."""
 
 
+_AT_THE_END = {"unlink", "ftruncate"}
+"""Calls that a run makes as it closes the journal: a pass that comes to them may be complete."""
+
+_ERRORS = {"fdatasync": "error=EIO", "pwrite64": "error=ENOSPC"}
+
+
 class Point(NamedTuple):
     """
     Where a run ends.
@@ -109,16 +115,17 @@ def drawn(counts, count, seed):
     """Draw *count* points: half of them of the journal, some of them errors of the disk."""
     dice = Random(f"points {seed}")
     on_files, on_sockets = counts
+    amid = sorted(set(on_files) - _AT_THE_END)
     points = []
     for number in range(count):
-        files = number % 2 == 0 or not on_sockets
+        if number % _A_WORLD == _A_WORLD - 1:
+            points.append(Point(dice.choice(sorted(_AT_THE_END & set(on_files))), True, 1))
+            continue
+        files = number % 2 == 0
+        call = dice.choice(amid if files else sorted(on_sockets))
+        what = _ERRORS[call] if call in _ERRORS and dice.random() < 0.4 else "signal=KILL"
         calls = on_files if files else on_sockets
-        call = sorted(calls)[number // 2 % len(calls)]
-        what = "signal=KILL"
-        if files and number % 6 == 0:
-            what = {"fdatasync": "error=EIO", "pwrite64": "error=ENOSPC"}.get(call, what)
-        most = max(1, calls[call] * 2 // _A_WORLD)
-        points.append(Point(call, files, dice.randint(1, most), what))
+        points.append(Point(call, files, dice.randint(1, max(1, calls[call] * 2 // 8)), what))
     return points
 
 
@@ -168,7 +175,6 @@ def strike(points, seed=1, code=None, **fixed):
     problems, struck = [], 0
     for start in range(0, len(points), _A_WORLD):
         chunk = points[start : start + _A_WORLD]
-        chunk.sort(key=lambda point: point.call == "unlink")  # only the last run comes to that
         plan = clean_plan(seed + start, in_flight=4, rows=300, **fixed)
         with tempfile.TemporaryDirectory(prefix="rf-points-") as folder:
             world = World(plan, folder, code=code)
