@@ -70,7 +70,7 @@ def copies(code):
     done = subprocess.run(
         [*command, "tests/test_checkpoint.py"],
         cwd=ROOT,
-        env=environment(code),
+        env=environment(code) | {"ROWFERRY_CODE": str(code)},
         capture_output=True,
         text=True,
         check=False,
