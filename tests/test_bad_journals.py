@@ -382,3 +382,19 @@ def test_dead_letters_that_are_damaged_are_not_given(begun):
         journal.commit()
     with pytest.raises(exceptions.JournalError, match="does not bear out its checksum"):
         dead_letters(begun)
+
+
+def test_every_exception_says_what_a_command_should_exit_with():
+    codes = {
+        name: kind.exit_code
+        for name, kind in vars(exceptions).items()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not name.startswith("ETL")
+    }
+    assert codes == {
+        "RowferryError": 1,
+        **dict.fromkeys(("ConfigError", "DbParamsError", "DriverError", "BadIdentifierError"), 2),
+        **dict.fromkeys(("SourceError", "ConnectError", "QueryError", "InsertError"), 4),
+        **dict.fromkeys(("AbortError", "TransferError", "RejectedError", "ExhaustedError"), 4),
+        "AuthError": 5,
+        "JournalError": 7,
+    }
