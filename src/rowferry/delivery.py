@@ -209,15 +209,16 @@ class Delivery:
         if response.limited:
             self._outcomes.heed(response, now)
         lane.batch = None
-        gate.delivered(connection.sent_at, now)
         settling.deliver(batch)
         if batch.turn or not settling.unsettled:
             self._settled(batch)
         new = waiting.new
-        if self._over or waiting.again or not new or new[0].attempts or not gate.is_open(now):
+        if self._over or waiting.again or not new or new[0].attempts:
+            gate.delivered(connection.sent_at, now)
+            return None
+        if not gate.passes_on(connection.sent_at, now):
             return None
         batch = new.popleft()
-        gate.begin(now)
         if new and gate.places < gate.allowed:
             self._dispatch()
         self._ledger.requests += 1
