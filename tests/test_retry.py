@@ -76,6 +76,16 @@ def test_what_asks_whether_an_outage_is_over_counts_against_nobody():
     assert (attempts.tries, attempts.ambiguous, attempts.doubtful) == (1, 0, True)
 
 
+def test_the_backoff_begins_anew_after_an_outage():
+    attempts = Attempts(since=5.0, delivered_before=7)
+    seen = []
+    for probe in (False, False, True, True, False, False):
+        attempts = attempts.after(Fate.AMBIGUOUS, broken=False, probe=probe)
+        seen.append(attempts.backoffs)
+    assert seen == [1, 2, 0, 0, 1, 2]
+    assert attempts.tries == 6
+
+
 def test_a_409_leaves_the_doubt_and_is_counted():
     attempts = Attempts(since=5.0, delivered_before=7).after(Fate.AMBIGUOUS, broken=False)
     after = attempts.after(Fate.CONFLICT, broken=False)

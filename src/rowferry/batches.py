@@ -75,6 +75,8 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             request before, so that the next try is to have a new one.
         delivered_since: records delivered when it first failed: what got through later shows that
             the API was up then.
+        backoffs: tries that failed since the last that asked whether an outage is over: the next
+            wait is by them, so that an outage makes none longer that comes after it.
     """
 
     since: float
@@ -86,6 +88,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
     conflicts: int = 0
     broken: bool = False
     delivered_since: int = 0
+    backoffs: int = 0
 
     def after(self, fate: Fate, *, broken: bool, probe: bool = False) -> Attempts:
         """
@@ -107,6 +110,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             self.conflicts + (fate is Fate.CONFLICT),
             broken and ambiguous,
             self.delivered_since,
+            0 if probe else self.backoffs + 1,
         )
 
     def begun_anew(self, delivered: int) -> Attempts:

@@ -283,7 +283,7 @@ class Outcomes:
             self._waiting.again.append(batch)
             return
         else:
-            tries = batch.attempts.tries if batch.attempts else 1
+            tries = max(1, batch.attempts.backoffs if batch.attempts else 1)
             backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
             wait = max(backoff, least)
         self._waiting.put_off(batch)
