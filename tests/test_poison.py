@@ -201,3 +201,31 @@ def test_what_cannot_be_sent_says_why_in_a_word():
         target = Api(api.url, limits=Limits(max_buffer_bytes=1000))
         post_rows(rows, target, on_error=failed.extend)
     assert [error.reason for _, error in failed] == ["unsendable", "too_large"]
+
+
+# one among many
+
+
+@pytest.mark.parametrize("body_format", ["ndjson", "json_array"])
+@pytest.mark.parametrize("fault", [500, Answer(cut="reset")], ids=["500", "reset"])
+def test_one_record_that_the_api_cannot_take_does_not_bury_its_batch(fault, body_format):
+    def behave(request):
+        return fault if any(record["id"] == 77 for record in request.records()) else 201
+
+    retry = Retry(max_retries=2, initial_backoff=0.001, max_backoff=0.01)
+    with FakeApi(behave) as api:
+        came = sent_to(api, 200, retry=retry, body_format=body_format, batch_size=50)
+        taken = [r["id"] for q in api.received if behave(q) == 201 for r in q.records()]
+    assert set(came.failed) == {77}
+    assert came.failed[77].reason == "exhausted"
+    assert sorted(taken) == [number for number in range(200) if number != 77]
+
+
+def test_without_retries_a_batch_is_given_up_as_a_whole():
+    def behave(request):
+        return 500 if any(record["id"] == 77 for record in request.records()) else 201
+
+    with FakeApi(behave) as api:
+        came = sent_to(api, 200, retry=ONCE, body_format="ndjson", batch_size=50, limits=ONE)
+    assert set(came.failed) == set(range(50, 100))
+    assert set(came.receipts.values()) == {1}

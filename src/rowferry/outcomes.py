@@ -259,6 +259,8 @@ class Outcomes:
                 self._aside.add(failure)
             case Step.ASIDE if failure.overtaken(self._ledger.delivered):
                 self._give_up(failure)
+            case Step.POISON if batch.count > 1 and retry.max_retries:
+                self._divide(failure.anew(self._ledger.delivered))  # perhaps it is one of them
             case Step.POISON:
                 self._give_up(failure)
             case _:
