@@ -152,7 +152,7 @@ class Api:
         try:
             check_headers({header: ""})
         except ConfigError as error:
-            raise ConfigError(f"idempotency_header: {error}".replace(" headers:", "")) from None
+            raise ConfigError(f"{error} (it is the idempotency_header)") from None
         if header.lower() in _REPLACEABLE:
             raise ConfigError(
                 f"idempotency_header: {header} is a header that every request has; "
@@ -223,6 +223,11 @@ class Api:
     def max_answer(self) -> int:
         """Bytes of an answer's body that are read."""
         return _LARGEST_ANSWER if self.item_results else MAX_BODY
+
+    @property
+    def answer_share(self) -> int:
+        """Bytes of an answer's body that each connection may keep; one at a time keeps more."""
+        return max(MAX_BODY, self.limits.max_buffer_bytes // self.limits.workers)
 
     @cached_property
     def head(self) -> bytes:

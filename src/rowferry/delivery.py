@@ -17,6 +17,7 @@ from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
 from rowferry.http.connection import Connection, ExchangeError
+from rowferry.http.long_answers import LongAnswers
 from rowferry.lanes import Lane
 from rowferry.outcomes import Outcomes
 from rowferry.retry import RetryBudget
@@ -85,6 +86,7 @@ class Delivery:
         )
         self._head = api.head
         self._success = frozenset() if api.item_results else api.rules.success_status
+        self._long_answers = LongAnswers(api.answer_share) if api.item_results else None
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -288,6 +290,7 @@ class Delivery:
                 lane.delivered_before = self._ledger.delivered
                 lane.connection = await self._dialer.connect()
                 lane.connection.follow_up = partial(self._follow_up, lane)
+                lane.connection.long_answers = self._long_answers
         except ExchangeError as failure:
             self._outcomes.act_on_failure(lane, batch, failure)
             return None
