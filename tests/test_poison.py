@@ -229,3 +229,37 @@ def test_without_retries_a_batch_is_given_up_as_a_whole():
         came = sent_to(api, 200, retry=ONCE, body_format="ndjson", batch_size=50, limits=ONE)
     assert set(came.failed) == set(range(50, 100))
     assert set(came.receipts.values()) == {1}
+
+
+# many bad records at the end
+
+
+def test_bad_records_that_are_left_at_the_end_are_no_outage():
+    """Four of them fail more than 16 times in a row, once nothing else is left."""
+    retry = Retry(max_retries=4, initial_backoff=0.05, max_backoff=0.2)
+    with FakeApi(lambda request: 500 if request.json()["id"] % 25 == 0 else 201) as api:
+        came = sent_to(api, 100, retry=retry, limits=Limits(concurrency=8))
+    assert set(came.failed) == {0, 25, 50, 75}
+    assert {error.reason for error in came.failed.values()} == {"exhausted"}
+    assert came.report.delivered == 96
+
+
+def test_an_outage_at_the_end_is_one_though_a_bad_record_is_left_as_well():
+    down = threading.Event()
+
+    def behave(request):
+        if request.json()["id"] == 0 or down.is_set():
+            return 503
+        if len(api.received) >= 80:
+            down.set()
+        return Answer(delay=0.001)
+
+    retry = Retry(max_retries=3, initial_backoff=0.001, max_backoff=0.05)
+    with FakeApi(behave) as api, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(sent_to, api, 100, retry=retry, limits=Limits(concurrency=8))
+        until(down.is_set)
+        time.sleep(2.5)
+        api._answer = lambda request: 503 if request.json()["id"] == 0 else 201
+        came = running.result(LONG)
+    assert came.report.delivered == 99
+    assert set(came.failed) == {0}

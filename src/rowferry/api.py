@@ -152,7 +152,7 @@ class Api:
         try:
             check_headers({header: ""})
         except ConfigError as error:
-            raise ConfigError(f"{error} (it is the idempotency_header)") from None
+            raise ConfigError(f"idempotency_header: {error}".replace(" headers:", "")) from None
         if header.lower() in _REPLACEABLE:
             raise ConfigError(
                 f"idempotency_header: {header} is a header that every request has; "

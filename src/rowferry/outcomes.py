@@ -236,12 +236,26 @@ class Outcomes:
             return
         now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
         before = batch.attempts or Attempts(now, lane.delivered_before, delivered_since=delivered)
-        attempts = before.after(
-            verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
-        )
-        outage = self._gate.outage_since
+        outage = self._outage(before)
+        probe = lane.probe and outage is not None and retry.max_retries > 0
+        attempts = before.after(verdict.fate, broken=response is None, probe=probe)
         step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
         self._take(step, Failure(batch, attempts, verdict, response))
+
+    def _outage(self, attempts: Attempts) -> float | None:
+        """
+        Give since when nothing gets through; None where something does.
+
+        And None where nothing is left to be sent but what mostly failed while others got through:
+        that nothing of it gets through is no news, and it would be waited for in vain.
+        """
+        since = self._gate.outage_since
+        if since is None or not self.ended or self._waiting.new:
+            return since
+        delivered = self._ledger.delivered
+        left = [attempts, *(batch.attempts for batch in self._waiting.failed)]
+        by_itself = sum(delivered > each.delivered_since for each in left if each)
+        return None if 2 * by_itself >= len(left) else since
 
     def _take(self, step: Step, failure: Failure) -> None:
         """Do what is to be done with a batch that failed."""
