@@ -102,6 +102,22 @@ def test_without_retries_what_waits_for_its_turn_does_so_until_the_others_tell()
     assert (report.delivered, [row["id"] for row, _ in failed]) == (29, [5])
 
 
+def test_without_retries_what_waited_for_its_turn_goes_on_when_all_others_are_done():
+    """Then nothing but a timer looks at what was laid aside."""
+
+    def behave(request):
+        record = request.json()
+        return 500 if record["id"] == 2 else Answer(delay=0.08 if record["of"] == 2 else 0.0)
+
+    rows = [{"id": number, "of": 2 if number == 3 else 1} for number in range(30)]
+    failed = []
+    with FakeApi(behave) as api:
+        target = Api(api.url, retry=ONCE)
+        budget = Budget(deadline=LONG)
+        report = post_rows(rows, target, on_error=failed.extend, ordering_key="of", budget=budget)
+    assert (report.delivered, [row["id"] for row, _ in failed]) == (29, [2])
+
+
 # an item_results that never works
 
 

@@ -95,7 +95,7 @@ class Outcomes:
             ledger,
             timers,
             in_vain=self._nothing_to_send,
-            on_poison=self._give_up,
+            on_poison=self._give_up_late,
             on_outage=self._stop_for_outage,
         )
 
@@ -284,6 +284,11 @@ class Outcomes:
         """Settle a batch that the API cannot take, while others get through."""
         verdict = Verdict(failure.verdict.fate, failure.reason, word="exhausted")
         self._reject(failure.again, ExhaustedError, verdict, failure.response)
+
+    def _give_up_late(self, failure: Failure) -> None:
+        """Do so where no worker goes on after it; a batch may have waited for this one's turn."""
+        self._give_up(failure)
+        self._on_ready()
 
     def _stop_for_outage(self, failure: Failure) -> None:
         """Stop the run: nothing gets through, and for too long."""
