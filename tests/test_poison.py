@@ -270,7 +270,7 @@ def test_an_outage_at_the_end_is_one_though_a_bad_record_is_left_as_well():
             down.set()
         return Answer(delay=0.001)
 
-    retry = Retry(max_retries=3, initial_backoff=0.001, max_backoff=0.05)
+    retry = Retry(max_retries=3, initial_backoff=0.001, max_backoff=1.0)
     with FakeApi(behave) as api, ThreadPoolExecutor(1) as pool:
         running = pool.submit(sent_to, api, 100, retry=retry, limits=Limits(concurrency=8))
         until(down.is_set)

@@ -73,8 +73,8 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
         conflicts: times that the API answered 409.
         broken: whether the last one's connection broke: on a kept one that may be the fault of the
             request before, so that the next try is to have a new one.
-        delivered_since: records delivered when it first failed: what got through later shows that
-            the API was up then.
+        failed_at: when it first failed, or failed in an outage, on the clock of `since`: what was
+            sent later and got through shows that the API was up then.
         backoffs: tries that failed since the last that asked whether an outage is over: the next
             wait is by them, so that an outage makes none longer that comes after it.
     """
@@ -87,7 +87,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
     ever_doubtful: bool = False
     conflicts: int = 0
     broken: bool = False
-    delivered_since: int = 0
+    failed_at: float = 0.0
     backoffs: int = 0
 
     def after(self, fate: Fate, *, broken: bool, probe: bool = False) -> Attempts:
@@ -109,15 +109,13 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             self.ever_doubtful or ambiguous,
             self.conflicts + (fate is Fate.CONFLICT),
             broken and ambiguous,
-            self.delivered_since,
+            self.failed_at,
             0 if probe else self.backoffs + 1,
         )
 
-    def begun_anew(self, delivered: int) -> Attempts:
+    def begun_anew(self, delivered: int, now: float) -> Attempts:
         """Give what it is after an outage: its age and its doubts stay, its count does not."""
-        return msgspec.structs.replace(
-            self, delivered_before=delivered, delivered_since=delivered, ambiguous=0
-        )
+        return msgspec.structs.replace(self, delivered_before=delivered, failed_at=now, ambiguous=0)
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):

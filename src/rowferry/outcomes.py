@@ -235,11 +235,13 @@ class Outcomes:
             self._on_stop(TransferError(f"{self._api}: {wants}"))
             return
         now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
-        before = batch.attempts or Attempts(now, lane.delivered_before, delivered_since=delivered)
+        before = batch.attempts or Attempts(now, lane.delivered_before, failed_at=now)
         outage = self._outage(before)
         probe = lane.probe and outage is not None and retry.max_retries > 0
         attempts = before.after(verdict.fate, broken=response is None, probe=probe)
-        step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
+        step = retry.next_step(
+            attempts, now, delivered=delivered, outage=outage, proof=self._gate.proof
+        )
         self._take(step, Failure(batch, attempts, verdict, response))
 
     def _outage(self, attempts: Attempts) -> float | None:
@@ -252,9 +254,8 @@ class Outcomes:
         since = self._gate.outage_since
         if since is None or not self.ended or self._waiting.new:
             return since
-        delivered = self._ledger.delivered
         left = [attempts, *(batch.attempts for batch in self._waiting.failed)]
-        by_itself = sum(delivered > each.delivered_since for each in left if each)
+        by_itself = sum(self._gate.proof > each.failed_at for each in left if each)
         return None if 2 * by_itself >= len(left) else since
 
     def _take(self, step: Step, failure: Failure) -> None:
@@ -268,13 +269,15 @@ class Outcomes:
             case Step.WAIT:
                 self._gate.close(monotonic())
                 self._waiting.wake()
-                self._put_off(failure.anew(self._ledger.delivered), verdict.fate, 0.0)
+                self._put_off(failure.anew(self._ledger.delivered, monotonic()), verdict.fate, 0.0)
             case Step.ASIDE if self._settling.keep_going:
                 self._aside.add(failure)
             case Step.ASIDE if failure.overtaken(self._ledger.delivered):
                 self._give_up(failure)
             case Step.POISON if batch.count > 1 and retry.max_retries:
-                self._divide(failure.anew(self._ledger.delivered))  # perhaps it is one of them
+                self._divide(
+                    failure.anew(self._ledger.delivered, monotonic())
+                )  # perhaps it is one of them
             case Step.POISON:
                 self._give_up(failure)
             case _:
