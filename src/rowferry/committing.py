@@ -2,7 +2,7 @@
 The event loop's side of a journal: nothing is sent, and nothing counts, before it is on the disk.
 
 Everything here runs on the loop, but what writes has a thread of its own. While one entry is being
-written the next one gathers; about as many batches may be sent ahead as go out in two of them.
+written the next one gathers, and what is about to be sent is covered ahead of time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 _EACH = 0.01
 """Seconds from the begin of one commit to the next, unless it takes longer."""
 
-_AHEAD = 64
-"""Batches that are covered ahead at least; twice as many as went out in the last commit, else."""
+_LEAST = 64
+_TIMES = 3
+"""
+Batches that are covered when a commit begins: so many times as went out since the one before, but a
+number at least. Some go out meanwhile, and two commits ahead, or a slow disk would be waited for.
+"""
 
 
 class Commit(NamedTuple):
@@ -155,9 +159,9 @@ class Committing:
             self._timer = self._loop.call_later(_EACH, self._begin)
 
     def _next_covered(self) -> list[Batch]:
-        """Take the batches to cover next: as many as go out in about two commits."""
+        """Take the batches to cover next."""
         sent = self._ledger.requests
-        ahead = max(_AHEAD, 2 * (sent - self._sent_before))
+        ahead = max(_LEAST, _TIMES * (sent - self._sent_before))
         self._sent_before = sent
         wanted, uncovered = ahead - self._in_hand(), self._uncovered
         batches: list[Batch] = []
