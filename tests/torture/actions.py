@@ -99,16 +99,13 @@ def started_twice(world, dice):
 
 
 def without_its_database(world, dice):
-    """Take the source away in mid-run: its backend ended, or the server restarted."""
+    """Take the source away in mid-run: reset, its backend ended, or the server restarted."""
     if world.plan.source != "postgresql":
         return plainly(world, dice)
     run = Run(world.start(), "source", waited=True)
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
     if world.judge.wait_until_fired(run.process):
-        if dice.random() < 0.7:
-            world.end_backends()
-        else:
-            world.server.restart()
+        dice.choice([world.proxy.reset, world.end_backends, world.server.restart])()
     run.codes |= {4}
     return run
 
