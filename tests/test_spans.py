@@ -6,7 +6,7 @@ import pytest
 
 from rowferry import databases, execute, load
 from rowferry.exceptions import SourceError
-from rowferry.journal_file import Pass
+from rowferry.journal_schema import Pass
 from rowferry.pass_book import Span, spans_of
 from rowferry.reader import Query
 from rowferry.resuming import QuerySpans

@@ -12,7 +12,7 @@ from rowferry.exceptions import JournalError
 from rowferry.fingerprint import COLUMNS, clash, of_columns
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.incremental import lagging
-from rowferry.journal_file import Settled
+from rowferry.journal_schema import Settled
 from rowferry.key_text import key_text
 from rowferry.watermark import Watermark
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from rowferry.incremental import Incremental
     from rowferry.journal_entry import Entry
-    from rowferry.journal_file import JournalFile, Pass
+    from rowferry.journal_file import JournalFile
+    from rowferry.journal_schema import Pass
     from rowferry.ledger import Counts
     from rowferry.letters import Dead, DeadLetter
     from rowferry.records import Key
