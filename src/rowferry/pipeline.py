@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Batch
     from rowferry.incremental import Incremental
-    from rowferry.pass_book import Span
     from rowferry.recording import Opening, Recorded, Recording, RowKeys
+    from rowferry.spans import Span
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]

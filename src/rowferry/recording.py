@@ -12,8 +12,9 @@ from rowferry.watermark import WINDOW
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from rowferry.pass_book import PassBook, Span
+    from rowferry.pass_book import PassBook
     from rowferry.records import FailedRow, Key, Row
+    from rowferry.spans import Span
     from rowferry.transforms import Transform
     from rowferry.values import UnencodableError
     from rowferry.watermark import Stretch
