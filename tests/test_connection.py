@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.batches import Response
-from rowferry.http.connection import MAX_BODY, Connection, ExchangeError, connect
+from rowferry.http.connection import MAX_BODY, Connection, ExchangeError
 from rowferry.http.endpoint import parse_url
+from rowferry.http.opening import connect
 from scripted import LONG, auntil, listening, pair
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"

@@ -18,8 +18,9 @@ from rowferry.http.endpoint import (
     check_method,
     parse_url,
     request_head,
-    tls_context,
 )
+from rowferry.http.proxy import Proxy, proxy_for
+from rowferry.http.tls import tls_context
 from rowferry.limits import Limits
 from rowferry.retry import Retry
 from rowferry.verdict import Rules
@@ -75,6 +76,8 @@ class Api:
             sent where the transfer has a `key` and a request one record. None: never.
         on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it up.
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
+        proxy: the URL of an HTTP proxy, `http://user:password@host:port`, or "environment" for what
+            HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. Never shown. None: none is asked.
 
     Raises:
         ConfigError: a value cannot work; the message names it and what is allowed.
@@ -97,6 +100,7 @@ class Api:
     idempotency_header: str | None = "Idempotency-Key"
     on_ambiguous: Literal["retry", "dead_letter"] = "retry"
     tls: Tls = field(default=True, repr=False)
+    proxy: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -114,7 +118,7 @@ class Api:
         for name, kind in (("retry", Retry), ("limits", Limits)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
-        self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
+        self.tls_context, self.through  # noqa: B018 (made now, so that their mistakes show now)
 
     def _check_answers(self) -> None:
         if self.retry_on_status is not None:
@@ -194,6 +198,7 @@ class Api:
             None if retried is None else frozenset(retried),
             self.method.upper(),
             self.endpoint.origin,
+            str(self.through or "a proxy"),
         )
 
     @property
@@ -211,7 +216,11 @@ class Api:
         }
         replaced = {name.lower() for name in self.headers}
         kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
-        return request_head(self.method, self.endpoint, kept | dict(self.headers))
+        endpoint = self.endpoint
+        if self.through and not endpoint.tls:
+            endpoint = endpoint.in_absolute_form
+            kept |= self.through.headers
+        return request_head(self.method, endpoint, kept | dict(self.headers))
 
     @cached_property
     def tls_context(self) -> ssl.SSLContext | None:
@@ -220,6 +229,11 @@ class Api:
             return None
         context = tls_context(self.tls)
         return context if self.endpoint.tls else None
+
+    @cached_property
+    def through(self) -> Proxy | None:
+        """The proxy through which it is reached; None where it is reached directly."""
+        return proxy_for(self.proxy, self.endpoint)
 
     def __str__(self) -> str:
         """Give method and URL for messages, without the query."""
@@ -231,6 +245,8 @@ class Api:
             if name.lower() not in _HARMLESS:
                 for secret in (value, *value.split()[1:]):  # the whole first
                     text = _without(secret, text)
+        for secret in self.through.secrets if self.through else ():
+            text = _without(secret, text)
         _, _, query = self.endpoint.target.partition("?")
         for secret in (query, *(pair.partition("=")[2] for pair in query.split("&"))):
             text = _without(unquote(secret), _without(secret, text))

@@ -10,13 +10,17 @@ import ssl
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import TransferError
-from rowferry.http.connection import Connection, ExchangeError, connect
+from rowferry.http.connection import Connection, ExchangeError
+from rowferry.http.names import Resolver
+from rowferry.http.opening import TunnelError, connect
 
 if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
+_NO_COMMON_TLS = ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION")
+"""What OpenSSL says of a server that speaks none, or only what is too old."""
 
 
 class Dialer:
@@ -33,6 +37,7 @@ class Dialer:
         self._ledger = ledger
         self._reached = False
         self._first = asyncio.Lock()
+        self._resolver = Resolver()
 
     async def connect(self) -> Connection:
         """
@@ -74,29 +79,44 @@ class Dialer:
     async def _open(self) -> Connection:
         api = self._api
         return await connect(
-            api.endpoint, api.tls_context, api.connect_timeout, max_body=api.max_answer
+            api.endpoint,
+            api.tls_context,
+            api.connect_timeout,
+            max_body=api.max_answer,
+            proxy=api.through,
+            resolver=self._resolver,
         )
 
     def _refuse_for_good(self, error: BaseException) -> None:
         """
         Raise where trying again would meet the same.
 
+        Once the API was reached, most of this may pass: a resolver that lost a name, one of several
+        servers with an old certificate.
+
         Raises:
-            TransferError: a certificate that fails, or a name that does not exist.
+            TransferError: a proxy that wants credentials; and, before the API was reached, a
+                certificate that fails, no version of TLS in common, a name that does not exist.
         """
+        exit_code = 4 if self._ledger.delivered else 2
+        if isinstance(error, TunnelError) and error.for_good:
+            raise self._unreachable(error, "; proxy= may hold them", exit_code) from error
+        if self._reached:
+            return
         if isinstance(error, ssl.SSLCertVerificationError):
-            exit_code = 4 if self._ledger.delivered else 2
-            remedy = "; name its authority in tls={'ca': …}"
-            raise self._unreachable(error, remedy, exit_code) from error
+            raise self._unreachable(error, "; name its authority in tls={'ca': …}", 2) from error
+        old = isinstance(error, ssl.SSLError) and any(word in str(error) for word in _NO_COMMON_TLS)
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        if no_such_name and not self._reached:
+        if old or no_such_name:
             raise self._unreachable(error, "", 2) from error
 
     def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
-        endpoint = self._api.endpoint
+        endpoint, proxy = self._api.endpoint, self._api.through
+        way = f" through {proxy}" if proxy else ""
         sent = "" if self._ledger.requests else "; nothing was sent"
         return TransferError(
-            f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}{detail}{sent}",
+            f"cannot connect to {endpoint.host} port {endpoint.port}{way}: "
+            f"{_why(error)}{detail}{sent}",
             exit_code=exit_code,
         )
 

@@ -61,6 +61,7 @@ class Rules(msgspec.Struct, frozen=True):
             Those that it adds are ambiguous, those that it leaves out are rejections.
         method: of the requests.
         origin: scheme, host and port, to tell a redirect within the API from one elsewhere.
+        proxy: names the one on the way, for messages.
 
     Source: RFC 9110, sections 10.2.3 and 15.
     """
@@ -69,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True):
     retry_on_status: Collection[int] | None = None
     method: str = "POST"
     origin: str = ""
+    proxy: str = "a proxy"
 
     def judge(
         self,
@@ -142,7 +144,7 @@ class Rules(msgspec.Struct, frozen=True):
         if response.status == _MULTI_STATUS:
             return f"{reason}, a status for each item: item_results= tells how to read them"
         if response.status == _PROXY_AUTH:
-            return f"{reason}: a proxy wants credentials"
+            return f"{reason}: {self.proxy} wants credentials"
         if response.status // 100 == 3:  # noqa: PLR2004 (3xx)
             return _redirect(response, reason, self.origin)
         return f"{reason}, which is not in success_status"

@@ -20,10 +20,7 @@ import httptools
 from rowferry.batches import MAX_BODY, Response
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
-
-    from rowferry.http.endpoint import Endpoint
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
@@ -289,30 +286,3 @@ class Connection(asyncio.Protocol):
         if self.usable:
             self.usable = False
             self._transport.abort()
-
-
-async def connect(
-    endpoint: Endpoint,
-    tls: ssl.SSLContext | None,
-    seconds: float,
-    *,
-    max_body: int = MAX_BODY,
-) -> Connection:
-    """
-    Open a connection to *endpoint* within *seconds*, TLS handshake included.
-
-    Raises:
-        OSError: it cannot be had; `ssl.SSLCertVerificationError` and `socket.gaierror` among them.
-        TimeoutError: it took too long.
-    """
-    loop = asyncio.get_running_loop()
-    connection = Connection(loop, max_body)
-    async with asyncio.timeout(seconds):
-        await loop.create_connection(
-            lambda: connection,
-            endpoint.host,
-            endpoint.port,
-            ssl=tls,
-            server_hostname=endpoint.host if tls else None,
-        )
-    return connection
