@@ -171,7 +171,9 @@ class Delivery:
         try:
             response = await connection.send(self._request(lane, batch))
         except ExchangeError as failure:
-            if lane.batch:
+            if failure.remedy:
+                self._halt(self._dialer.given_up(failure, failure.remedy))
+            elif lane.batch:
                 self._outcomes.act_on_failure(lane, lane.batch, failure)
             return
         finally:

@@ -6,21 +6,19 @@ import asyncio
 import itertools
 import random
 import socket
-import ssl
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import TransferError
 from rowferry.http.connection import Connection, ExchangeError
 from rowferry.http.names import Resolver
 from rowferry.http.opening import TunnelError, connect
+from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
-_NO_COMMON_TLS = ("WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION")
-"""What OpenSSL says of a server that speaks none, or only what is too old."""
 
 
 class Dialer:
@@ -96,19 +94,20 @@ class Dialer:
 
         Raises:
             TransferError: a proxy that wants credentials; and, before the API was reached, a
-                certificate that fails, no version of TLS in common, a name that does not exist.
+                certificate that fails, other TLS that cannot work, a name that does not exist.
         """
-        exit_code = 4 if self._ledger.delivered else 2
         if isinstance(error, TunnelError) and error.for_good:
-            raise self._unreachable(error, "; proxy= may hold them", exit_code) from error
+            raise self.given_up(error, "proxy= may hold them") from error
         if self._reached:
             return
-        if isinstance(error, ssl.SSLCertVerificationError):
-            raise self._unreachable(error, "; name its authority in tls={'ca': …}", 2) from error
-        old = isinstance(error, ssl.SSLError) and any(word in str(error) for word in _NO_COMMON_TLS)
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        if old or no_such_name:
-            raise self._unreachable(error, "", 2) from error
+        if no_such_name or remedy_for(error):
+            raise self.given_up(error, remedy_for(error)) from error
+
+    def given_up(self, error: BaseException, remedy: str = "") -> TransferError:
+        """Give what stops the run where every request would meet the same."""
+        exit_code = 4 if self._ledger.delivered else 2
+        return self._unreachable(error, remedy and f"; {remedy}", exit_code)
 
     def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
         endpoint, proxy = self._api.endpoint, self._api.through

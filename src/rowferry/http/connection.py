@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from rowferry.batches import MAX_BODY, Response
+from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +42,13 @@ class ExchangeError(Exception):
 
     Attributes:
         handed_over: whether a byte of it was handed to the socket, so that the API may have it.
+        remedy: what helps where every request would meet the same; "" where the next may not.
     """
 
-    def __init__(self, reason: str, *, handed_over: bool) -> None:
+    def __init__(self, reason: str, *, handed_over: bool, remedy: str = "") -> None:
         super().__init__(reason)
         self.handed_over = handed_over
+        self.remedy = remedy
 
 
 class Connection(asyncio.Protocol):
@@ -148,19 +151,21 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the end of the input, which ends a body that has no other end."""
-        self._end("")
+        self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection."""
-        self._end(f": {exc}" if exc else "")
+        self._end(exc)
 
-    def _end(self, detail: str) -> None:
-        if self._waiting and self._status and not self._framed and not detail:
+    def _end(self, error: Exception | None) -> None:
+        if self._waiting and self._status and not self._framed and not error:
             self._response = self._answer()
             self._finish()
             return
         where = "in the middle of" if self._received else "before"
-        self._fail(f"the API closed the connection {where} its answer{detail}")
+        reason = f"the API closed the connection {where} its answer{f': {error}' if error else ''}"
+        # in TLS 1.3 the server says only after the handshake that it wants a certificate
+        self._fail(reason, remedy=remedy_for(error))
 
     # what the parser calls
 
@@ -276,11 +281,11 @@ class Connection(asyncio.Protocol):
         self.sent_at = monotonic()
         self._transport.write(request)
 
-    def _fail(self, reason: str, *, handed_over: bool = True) -> None:
+    def _fail(self, reason: str, *, handed_over: bool = True, remedy: str = "") -> None:
         self._drop()
         waiting, self._waiting = self._waiting, None
         if waiting and not waiting.done():
-            waiting.set_exception(ExchangeError(reason, handed_over=handed_over))
+            waiting.set_exception(ExchangeError(reason, handed_over=handed_over, remedy=remedy))
 
     def _drop(self) -> None:
         if self.usable:

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     import ssl
 
 _FILES = ("ca", "cert", "key")
+_OWN = "it may want to see this client's certificate: tls={'cert': …, 'key': …}"
+_REMEDIES = {
+    "CERTIFICATE_VERIFY_FAILED": "name its authority in tls={'ca': …}",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS: is the url http://?",
+    "UNSUPPORTED_PROTOCOL": "it speaks no TLS 1.2 or later",
+    "ALERT_PROTOCOL_VERSION": "it speaks no TLS 1.2 or later",
+    "ALERT_HANDSHAKE_FAILURE": _OWN,
+    "ALERT_CERTIFICATE_REQUIRED": _OWN,
+    "ALERT_BAD_CERTIFICATE": _OWN,
+    "ALERT_CERTIFICATE_UNKNOWN": _OWN,
+    "ALERT_CERTIFICATE_EXPIRED": _OWN,
+    "ALERT_UNKNOWN_CA": _OWN,
+}
+"""What OpenSSL says of a server with which there will be no TLS, and what helps."""
 
 
 def tls_context(tls: Any) -> ssl.SSLContext:
@@ -39,6 +53,12 @@ def tls_context(tls: Any) -> ssl.SSLContext:
             "certificates are always verified: for a private one, name its authority as 'ca'"
         )
     return _context_of_files({name: _text_of(file) for name, file in tls.items()}, tls)
+
+
+def remedy_for(error: BaseException | None) -> str:
+    """Say what helps where TLS fails as it would each time; "" where it may be a matter of luck."""
+    said = str(error)
+    return next((remedy for word, remedy in _REMEDIES.items() if word in said), "")
 
 
 def _text_of(file: Any) -> bytes:
