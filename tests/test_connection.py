@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.batches import Response
-from rowferry.http.connection import MAX_BODY, Connection, ExchangeError
+from rowferry.http.connection import MAX_BODY, ExchangeError
 from rowferry.http.endpoint import parse_url
 from rowferry.http.opening import connect
 from scripted import LONG, auntil, listening, pair
+from wire import OK, REQUEST, on_a_wire, outcome
 
-REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 HI = Response(200, ((b"content-length", b"2"),), b"hi")
 
 
@@ -129,7 +128,7 @@ def test_the_end_of_input_after_an_interim_answer_is_no_answer(run):
     failure(run, b"HTTP/1.1 100 Continue\r\n\r\n", then="end")
 
 
-@pytest.mark.parametrize("interim", [100, 102, 103])
+@pytest.mark.parametrize("interim", [100, 102, 103, 104, 199])
 def test_an_interim_answer_is_not_the_final_one(run, interim):
     before = b"HTTP/1.1 %d Wait\r\nLink: </s>\r\n\r\n" % interim
     for sent in ([before, OK], [before + OK], [before + before, OK]):
@@ -224,7 +223,27 @@ def test_a_status_that_is_none_is_no_answer(run, status):
     failure(run, b"HTTP/1.1 %b OK\r\nContent-Length: 0\r\n\r\n" % status)
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"chunked, gzip", b"identity"])
+@pytest.mark.parametrize("version", [b"HTTP/0.9", b"HTTP/2.0", b"HTTP/2", b"HTTP/1.2", b"HTTP/3.0"])
+def test_an_answer_of_another_version_is_none(run, version):
+    failure(run, b"%b 200 OK\r\nContent-Length: 0\r\n\r\n" % version)
+
+
+def test_trailers_do_not_frame_the_body(run):
+    for trailer in (b"Content-Length: 2", b"transfer-encoding: T"):
+        sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n%b\r\n\r\n" % trailer
+        failure(run, sent)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        b"chunked\r\nTransfer-Encoding: chunked",
+        b"gzip",
+        b"gzip, chunked",
+        b"chunked, gzip",
+        b"identity",
+    ],
+)
 def test_a_transfer_coding_other_than_chunked_is_no_answer(run, coding):
     sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n" % coding
     failure(run, sent, then="end")
@@ -453,60 +472,6 @@ def test_a_big_body_that_is_read_slowly_arrives_whole(run):
 
 
 # any splitting, and the memo of answers that are alike
-
-
-class Wire:
-    """A transport without a socket, for answers that come in given pieces."""
-
-    def __init__(self, unsent=0):
-        self.aborted = False
-        self.unsent = unsent
-
-    def write(self, data):
-        pass
-
-    def abort(self):
-        self.aborted = True
-
-    def get_write_buffer_size(self):
-        return self.unsent
-
-
-class Answered(asyncio.AbstractEventLoop):
-    """As much of a loop as a Connection needs, without running."""
-
-    def create_future(self):
-        return asyncio.Future(loop=self)
-
-    def get_debug(self):
-        return False
-
-    def time(self):
-        return 0.0
-
-    def call_soon(self, callback, *args, context=None):
-        pass
-
-
-def on_a_wire():
-    connection = Connection(Answered())
-    connection.connection_made(Wire())
-    return connection
-
-
-def outcome(connection, pieces):
-    """Give what comes of a request whose answer comes in *pieces*, and then the end of input."""
-    answer = connection.send(REQUEST)
-    for piece in pieces:
-        connection.data_received(piece)
-    usable = connection.usable
-    if not answer.done():
-        connection.eof_received()
-        usable = connection.usable
-    assert answer.done()
-    assert connection._transport.aborted is not usable
-    error = answer.exception()
-    return (type(error) if error else answer.result()), usable
 
 
 BODIES = (

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
+_FRAMING = (b"content-length", b"transfer-encoding")
 _LIMITED = (b"ratelimit", b"rate-limit")
 _MAX_INTERIM = 100
+_INTERIM = {*range(100, 200)} - {101}  # which would switch to another protocol
 _FIRST_FINAL = 200
+_VERSIONS = ("1.1", "1.0")  # the parser would take 0.9 and 2.0 as well
 _STATUSES = range(_FIRST_FINAL, 600)
 
 
@@ -174,9 +177,11 @@ class Connection(asyncio.Protocol):
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; trailers come here too and are left out."""
+        """Keep a header; trailers come here too and are left out, but may not frame the body."""
         if not self._status:
             self._headers.append((name.lower(), value))
+        elif not self._response and name.lower() in _FRAMING:
+            self._problem = f"the answer has a trailer {name.decode('latin-1')}"
 
     def on_headers_complete(self) -> None:
         """Read the status and how the body ends; only now does the parser know keep-alive."""
@@ -184,13 +189,15 @@ class Connection(asyncio.Protocol):
             return
         self._status = self._parser.get_status_code()
         self._keep = self._parser.should_keep_alive()
+        if self._parser.get_http_version() not in _VERSIONS:
+            self._problem = "the answer is of another version than HTTP/1.1"
         for name, value in self._headers:
             if name == b"content-length":
                 self._framed = True
             elif name == b"transfer-encoding":
-                self._framed = True
-                if value.strip().lower() != b"chunked":
+                if value.strip().lower() != b"chunked" or self._framed:
                     self._problem = f"the answer has the transfer coding {value[:40]!r}"
+                self._framed = True
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
@@ -209,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     def _pass_interim(self) -> None:
         self._interim += 1
-        if self._status in {100, 102, 103} and self._interim <= _MAX_INTERIM:
+        if self._status in _INTERIM and self._interim <= _MAX_INTERIM:
             self._headers.clear()
             self._status = 0
             self._framed = False
