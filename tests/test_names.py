@@ -268,6 +268,27 @@ def test_where_no_address_answers_the_error_says_what_each_said(run):
     run(reach())
 
 
+def test_a_socket_that_met_itself_is_no_connection(run, monkeypatch):
+    """It happens once in many thousand tries to a port of this machine that nobody listens on."""
+
+    async def reach():
+        with socket.create_server(("127.0.0.1", 0)) as gone:
+            port = gone.getsockname()[1]
+
+        class Bound(socket.socket):
+            def __init__(self, *args):
+                super().__init__(*args)
+                self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.bind(("127.0.0.1", port))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socket", Bound)
+            with pytest.raises(ConnectionRefusedError, match="connected to itself"):
+                await first_reached([at(port)])
+
+    run(reach())
+
+
 def test_who_gives_up_leaves_no_socket_open(run, black_hole):
     async def give_up():
         with pytest.raises(TimeoutError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -14,6 +14,7 @@ from rowferry.exceptions import ConfigError
 from rowferry.formats import format_named
 from rowferry.http.endpoint import (
     Endpoint,
+    check_client,
     check_headers,
     check_method,
     parse_url,
@@ -78,6 +79,9 @@ class Api:
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
         proxy: the URL of an HTTP proxy, `http://user:password@host:port`, or "environment" for what
             HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. Never shown. None: none is asked.
+        client: gives an `aiohttp.ClientSession`, which sends the requests instead of rowferry's own
+            connections; called on the run's event loop, closed at its end. For POST and PATCH; TLS
+            and proxies are the session's.
 
     Raises:
         ConfigError: a value cannot work; the message names it and what is allowed.
@@ -101,6 +105,7 @@ class Api:
     on_ambiguous: Literal["retry", "dead_letter"] = "retry"
     tls: Tls = field(default=True, repr=False)
     proxy: str | None = field(default=None, repr=False)
+    client: Callable[[], Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -118,7 +123,16 @@ class Api:
         for name, kind in (("retry", Retry), ("limits", Limits)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
+        self._check_client()
         self.tls_context, self.through  # noqa: B018 (made now, so that their mistakes show now)
+
+    def _check_client(self) -> None:
+        if self.client is None:
+            return
+        check_client(self.client, self.method)
+        for name, unset in (("tls", True), ("proxy", None)):
+            if getattr(self, name) is not unset:
+                raise ConfigError(f"{name} cannot be set with client=: it is the session's matter")
 
     def _check_answers(self) -> None:
         if self.retry_on_status is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rowferry.batches import Batch, Response
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
+    from rowferry.http.aiohttp_client import ClientConnection
     from rowferry.ledger import Ledger
 
 _TICK = 0.05
@@ -115,6 +116,7 @@ class Delivery:
             for lane in self._lanes:
                 if lane.connection:
                     lane.connection.close()
+            await self._dialer.close()
             await asyncio.sleep(0)  # lets closed transports say goodbye before the loop ends
 
     def receive(self, batches: list[Batch]) -> None:
@@ -164,7 +166,9 @@ class Delivery:
                 await self._exchange(lane, batch, connection)
             batch = await self._next()
 
-    async def _exchange(self, lane: Lane, batch: Batch, connection: Connection) -> None:
+    async def _exchange(
+        self, lane: Lane, batch: Batch, connection: Connection | ClientConnection
+    ) -> None:
         """Send a batch and those that follow up; act on the last answer, or for want of it."""
         lane.sending = True
         self._ledger.begin_request()
@@ -175,6 +179,9 @@ class Delivery:
                 self._halt(self._dialer.given_up(failure, failure.remedy))
             elif lane.batch:
                 self._outcomes.act_on_failure(lane, lane.batch, failure)
+            return
+        except TransferError as error:
+            self._halt(error)
             return
         finally:
             lane.sending = False
@@ -276,7 +283,7 @@ class Delivery:
             self._alarm.cancel()
         self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
 
-    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | None:
+    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | ClientConnection | None:
         """
         Open a connection where needed, and count a batch that is sent again.
 

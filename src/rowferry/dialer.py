@@ -6,15 +6,18 @@ import asyncio
 import itertools
 import random
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rowferry.exceptions import TransferError
+from rowferry.http.aiohttp_client import Client, ClientConnection
 from rowferry.http.connection import Connection, ExchangeError
 from rowferry.http.names import Resolver
 from rowferry.http.opening import TunnelError, connect
 from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rowferry.api import Api
     from rowferry.ledger import Ledger
 
@@ -36,8 +39,14 @@ class Dialer:
         self._reached = False
         self._first = asyncio.Lock()
         self._resolver = Resolver()
+        self._client: Client | None = None
 
-    async def connect(self) -> Connection:
+    async def close(self) -> None:
+        """Close what the connections share."""
+        if self._client:
+            await self._client.close()
+
+    async def connect(self) -> Connection | ClientConnection:
         """
         Open a connection.
 
@@ -48,6 +57,8 @@ class Dialer:
             ExchangeError: it cannot be had now.
             TransferError: it cannot be had at all.
         """
+        if self._api.client:
+            return self._by_client(self._api.client)
         if not self._reached:
             async with self._first:
                 if not self._reached:
@@ -73,6 +84,19 @@ class Dialer:
                 await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
         self._reached = True
         return connection
+
+    def _by_client(self, make: Callable[[], Any]) -> ClientConnection:
+        """Give what sends by the user's own client, which is made for the first of them."""
+        if self._client is None:
+            self._client = Client(
+                make,
+                self._api.endpoint.origin,
+                connect_timeout=self._api.connect_timeout,
+                max_body=self._api.max_answer,
+                max_retries=self._api.retry.max_retries,
+                give_up=self._unreachable,
+            )
+        return ClientConnection(self._client)
 
     async def _open(self) -> Connection:
         api = self._api

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from rowferry.batches import Batch
+    from rowferry.http.aiohttp_client import ClientConnection
     from rowferry.http.connection import Connection
 
 
@@ -26,7 +27,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.batch: Batch | None = None
-        self.connection: Connection | None = None
+        self.connection: Connection | ClientConnection | None = None
         self.delivered_before = 0
         self.probe = False
         self.sending = False

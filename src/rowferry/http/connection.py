@@ -21,7 +21,7 @@ from rowferry.batches import MAX_BODY, Response
 from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
@@ -37,6 +37,13 @@ _STATUSES = range(_FIRST_FINAL, 600)
 def is_page(name: bytes, value: bytes) -> bool:
     """Tell whether a header (its name in lower case) says that the answer is a page for people."""
     return name == b"content-type" and value.strip().lower().startswith(b"text/html")
+
+
+def is_limited(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether headers speak of a rate limit, or of a page for people."""
+    return any(
+        any(word in name for word in _LIMITED) or is_page(name, value) for name, value in headers
+    )
 
 
 class ExchangeError(Exception):
@@ -248,12 +255,8 @@ class Connection(asyncio.Protocol):
     def _answer(self) -> Response:
         if self._status not in _STATUSES:
             self._problem = f"the answer has the status {self._status}"
-        limited = any(
-            any(word in name for word in _LIMITED) or is_page(name, value)
-            for name, value in self._headers
-        )
         body = bytes(self._body[: self._max_body])
-        return Response(self._status, tuple(self._headers), body, limited)
+        return Response(self._status, tuple(self._headers), body, is_limited(self._headers))
 
     def _finish(self) -> None:
         """Hand over the answer; keep the connection only where nothing is left on it."""

@@ -20,6 +20,7 @@ _HOST = re.compile(r"[-.0-9A-Z_a-z]+|[0-9A-Fa-f:.]+(%[-.0-9A-Z_a-z]+)?")
 
 _KEPT_AS_IT_IS = "/%:@!$&'()*+,;=~-._?"
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "host", "expect"})
+_ONCE = frozenset({"POST", "PATCH"})  # what aiohttp does not send again by itself
 _METHODS_WITHOUT_A_BODY = frozenset({"CONNECT", "HEAD", "TRACE"})
 
 
@@ -156,6 +157,30 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"headers: {name} holds a line break or another character that no header may have"
             )
+
+
+def check_client(client: Any, method: str) -> None:
+    """
+    Check what is to give a session.
+
+    Raises:
+        ConfigError: it cannot be called, or aiohttp is not there, or would repeat *method*.
+    """
+    if not callable(client):
+        raise ConfigError(
+            "client must be a function that gives an aiohttp.ClientSession, such as "
+            f"client=aiohttp.ClientSession, not {type(client).__name__}: it is called on the "
+            "event loop of the run"
+        )
+    if method.upper() not in _ONCE:
+        raise ConfigError(
+            f"method must be POST or PATCH with client=, not {method}: aiohttp sends others again "
+            "by itself, and nobody could count how often"
+        )
+    try:
+        import aiohttp  # noqa: F401, PLC0415 (no dependency: only who asks for it has it)
+    except ImportError as error:
+        raise ConfigError("client= needs aiohttp: pip install aiohttp") from error
 
 
 def request_head(method: str, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections import deque
@@ -126,21 +127,26 @@ async def first_reached(
 
 async def _reach(address: Address, reached: list[socket.socket], errors: list[OSError]) -> None:
     """Connect to one address, and note what came of it."""
-    family, kind, protocol, _, name = address
-    sock = None
     try:
-        sock = socket.socket(family, kind, protocol)
+        reached.append(await _connected(address))
+    except OSError as error:
+        said = f"{error.strerror or error} ({address[4][0]})"
+        errors.append(type(error)(error.errno, said))
+
+
+async def _connected(address: Address) -> socket.socket:
+    family, kind, protocol, _, name = address
+    sock = socket.socket(family, kind, protocol)
+    try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, name)
-        reached.append(sock)
-    except OSError as error:
-        if sock:
-            sock.close()
-        errors.append(type(error)(error.errno, f"{error.strerror or error} ({name[0]})"))
     except BaseException:
-        if sock:
-            sock.close()
+        sock.close()
         raise
+    if sock.getsockname() == sock.getpeername():  # TCP allows it, where nobody listens
+        sock.close()
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself")
+    return sock
 
 
 def _all_of(errors: Sequence[OSError]) -> OSError:
