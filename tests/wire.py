@@ -21,6 +21,9 @@ class Wire:
     def abort(self):
         self.aborted = True
 
+    def get_extra_info(self, name):
+        return None
+
     def get_write_buffer_size(self):
         return self.unsent
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry.batches import Response
 from rowferry.exceptions import ConfigError
-from rowferry.http.connection import ExchangeError, is_limited
+from rowferry.http.connection import ExchangeError
+from rowferry.http.headers import is_limited
 from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:

@@ -12,38 +12,30 @@ Sources: RFC 9112; https://github.com/MagicStack/httptools
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import httptools
 
 from rowferry.batches import MAX_BODY, Response
+from rowferry.http.headers import idle_limit, is_limited
 from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
 _FRAMING = (b"content-length", b"transfer-encoding")
-_LIMITED = (b"ratelimit", b"rate-limit")
 _MAX_INTERIM = 100
 _INTERIM = {*range(100, 200)} - {101}  # which would switch to another protocol
 _FIRST_FINAL = 200
+_FIRST_ERROR = 400
 _VERSIONS = ("1.1", "1.0")  # the parser would take 0.9 and 2.0 as well
 _STATUSES = range(_FIRST_FINAL, 600)
-
-
-def is_page(name: bytes, value: bytes) -> bool:
-    """Tell whether a header (its name in lower case) says that the answer is a page for people."""
-    return name == b"content-type" and value.strip().lower().startswith(b"text/html")
-
-
-def is_limited(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Tell whether headers speak of a rate limit, or of a page for people."""
-    return any(
-        any(word in name for word in _LIMITED) or is_page(name, value) for name, value in headers
-    )
 
 
 class ExchangeError(Exception):
@@ -80,6 +72,8 @@ class Connection(asyncio.Protocol):
         self.usable = False
         self.follow_up: Callable[[Response], bytes | None] | None = None
         self.sent_at = 0.0
+        self._idle_since = 0.0
+        self._idle_limit = idle_limit(b"")
         self._loop = loop
         self._max_body = max_body
         self._transport: asyncio.Transport
@@ -119,8 +113,15 @@ class Connection(asyncio.Protocol):
         return answer
 
     def expire(self, sent_before: float, reason: str) -> None:
-        """Give up the answer that is awaited if its request was sent before that time."""
-        if self._waiting and self.sent_at < sent_before:
+        """
+        Give up the answer that is awaited if its request was sent before that time.
+
+        Where none is awaited, close the connection if it was idle for longer than it should be.
+        """
+        if self._waiting is None:
+            if monotonic() - self._idle_since > self._idle_limit:
+                self._drop()
+        elif self.sent_at < sent_before:
             self._fail(reason)
 
     def close(self) -> None:
@@ -132,6 +133,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; the connection is usable from now on."""
         self._transport = transport  # type: ignore[assignment]
+        self._idle_since = monotonic()
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
@@ -165,10 +167,31 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection."""
+        if exc and self._waiting:
+            self._read_what_is_left()
         self._end(exc)
 
+    def _read_what_is_left(self) -> None:
+        """
+        Read what came before the loss: a broken pipe stands before the answer that explains it.
+
+        An API may answer 413 and close while a body is still being written. Where the write fails
+        first, asyncio looks no more at what there is to read (uvloop reads first).
+        """
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or self._transport.get_extra_info("sslcontext"):
+            return  # only the TLS that is lost could read it
+        with contextlib.suppress(OSError):  # there is no more, or it is closed already
+            copy = os.dup(sock.fileno())
+            self._drop()  # nothing may follow up on it
+            with socket.socket(fileno=copy) as left:
+                while self._waiting and (data := left.recv(_MAX_HEAD)):
+                    self.data_received(data)
+
     def _end(self, error: Exception | None) -> None:
-        if self._waiting and self._status and not self._framed and not error:
+        # an API that refuses a body unread resets the connection; what it said of why may be cut
+        ends = not error or self._status >= _FIRST_ERROR
+        if self._waiting and self._status and not self._framed and ends:
             self._response = self._answer()
             self._finish()
             return
@@ -205,6 +228,8 @@ class Connection(asyncio.Protocol):
                 if value.strip().lower() != b"chunked" or self._framed:
                     self._problem = f"the answer has the transfer coding {value[:40]!r}"
                 self._framed = True
+            elif name == b"keep-alive":
+                self._idle_limit = idle_limit(value)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
@@ -285,6 +310,7 @@ class Connection(asyncio.Protocol):
         if waiting.done():  # it was cancelled meanwhile
             return
         if request is None:
+            self._idle_since = monotonic()
             waiting.set_result(response)
             return
         self._waiting = waiting
