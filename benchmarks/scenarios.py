@@ -174,6 +174,16 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        name="TLS S2",
+        shows="S2 over TLS: what encryption leaves of it",
+        api=partial(servers.nginx, tls=True),
+        peers=(
+            rowferry(rows=200_000),
+            handwritten(rows=60_000),
+            wrk(seconds=5),
+        ),
+    ),
+    Scenario(
         name="S3",
         shows="500 records a POST, NDJSON, answered at once: the cost of a record",
         api=servers.own_api,
