@@ -16,9 +16,9 @@ def check(data):
     agrees(answer, whole)
     connection = on_a_wire()
     pieces = pieces_of(answer, cut)
-    assert same(exchange(connection, pieces), whole, answer)
+    assert same(exchange(connection, pieces), whole, answer), (pieces, whole)
     if connection.usable and cut & 1:
-        assert same(exchange(connection, [answer]), whole, answer)
+        assert same(again := exchange(connection, [answer]), whole, answer), (answer, again, whole)
 
 
 def pieces_of(answer, cut):

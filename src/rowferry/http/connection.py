@@ -12,9 +12,6 @@ Sources: RFC 9112; https://github.com/MagicStack/httptools
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -22,6 +19,7 @@ import httptools
 
 from rowferry.batches import MAX_BODY, Response
 from rowferry.http.headers import idle_limit, is_limited
+from rowferry.http.leftovers import left_over
 from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
@@ -168,25 +166,11 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection."""
         if exc and self._waiting:
-            self._read_what_is_left()
-        self._end(exc)
-
-    def _read_what_is_left(self) -> None:
-        """
-        Read what came before the loss: a broken pipe stands before the answer that explains it.
-
-        An API may answer 413 and close while a body is still being written. Where the write fails
-        first, asyncio looks no more at what there is to read (uvloop reads first).
-        """
-        sock = self._transport.get_extra_info("socket")
-        if sock is None or self._transport.get_extra_info("sslcontext"):
-            return  # only the TLS that is lost could read it
-        with contextlib.suppress(OSError):  # there is no more, or it is closed already
-            copy = os.dup(sock.fileno())
-            self._drop()  # nothing may follow up on it
-            with socket.socket(fileno=copy) as left:
-                while self._waiting and (data := left.recv(_MAX_HEAD)):
+            self.usable = False  # nothing may follow up on it
+            for data in left_over(self._transport):
+                if self._waiting:
                     self.data_received(data)
+        self._end(exc)
 
     def _end(self, error: Exception | None) -> None:
         # an API that refuses a body unread resets the connection; what it said of why may be cut

@@ -62,12 +62,12 @@ async def connect(
         try:
             if proxy and tls:
                 await _tunnel(sock, proxy, endpoint)
-            await loop.create_connection(
-                lambda: connection,
-                sock=sock,
-                ssl=tls,
-                server_hostname=endpoint.host if tls else None,
-            )
+            if tls:
+                from rowferry.http.secure import secured  # noqa: PLC0415 (ssl, for https only)
+
+                await secured(connection, tls, endpoint.host, sock=sock)
+            else:
+                await loop.create_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
             raise
