@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
+_MANY = 16
+_FIRST_GAP = 0.05
+_LONGEST_GAP = 1.0
+"""Tries after which they come more rarely, and seconds between them: as in an outage later on."""
 
 
 class Dialer:
@@ -81,7 +85,8 @@ class Dialer:
                 self._ledger.problem = _why(error)
                 if tries > retry.max_retries:
                     raise self._unreachable(error, f" (tried {tries} times)", 4) from error
-                await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
+                backoff = retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
+                await asyncio.sleep(max(backoff, least_wait(tries)))
         self._reached = True
         return connection
 
@@ -113,20 +118,21 @@ class Dialer:
         """
         Raise where trying again would meet the same.
 
-        Once the API was reached, most of this may pass: a resolver that lost a name, one of several
-        servers with an old certificate.
+        Later most of this may pass: a resolver that lost a name, a certificate that is being
+        replaced on one of several servers; and nothing was sent.
 
         Raises:
-            TransferError: a proxy that wants credentials; and, before the API was reached, a
-                certificate that fails, other TLS that cannot work, a name that does not exist.
+            TransferError: a proxy that wants credentials; a certificate that fails, or other TLS
+                that cannot work, before anything was delivered; a name that does not exist, before
+                the API was reached.
         """
         if isinstance(error, TunnelError) and error.for_good:
             raise self.given_up(error, "proxy= may hold them") from error
-        if self._reached:
-            return
-        no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        if no_such_name or remedy_for(error):
+        if remedy_for(error) and not self._ledger.delivered:
             raise self.given_up(error, remedy_for(error)) from error
+        no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+        if no_such_name and not self._reached:
+            raise self.given_up(error) from error
 
     def given_up(self, error: BaseException, remedy: str = "") -> TransferError:
         """Give what stops the run where every request would meet the same."""
@@ -142,6 +148,13 @@ class Dialer:
             f"{_why(error)}{detail}{sent}",
             exit_code=exit_code,
         )
+
+
+def least_wait(tries: int) -> float:
+    """Give the seconds to wait at least after so many tries (1 or more), all of which failed."""
+    if tries < _MANY:
+        return 0.0
+    return float(min(_LONGEST_GAP, _FIRST_GAP * 2.0 ** min(tries - _MANY, 60)))
 
 
 def _why(error: BaseException) -> str:
