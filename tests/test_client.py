@@ -5,6 +5,7 @@ import gc
 import ssl
 import sys
 import threading
+import time
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ import trustme
 
 from rowferry import Api, Budget, Limits, Retry, apost_rows, post_rows
 from rowferry.exceptions import ConfigError, TransferError
+from rowferry.http.aiohttp_client import ClientConnection
 from rowferry.testing import Answer, FakeApi, RandomFaults
 from scripted import LONG
 from test_faults import AMBIGUOUS, ONCE, ROWS, STOPS, TAKEN, first_time, rows_of, sent_to
@@ -154,6 +156,21 @@ def test_its_own_errors_are_raised_as_they_are():
 
     with FakeApi() as api, pytest.raises(ZeroDivisionError, match="mine"):
         post_rows(rows_of(3), Api(api.url, client=broken))
+
+
+def test_a_request_that_has_not_begun_yet_is_not_late():
+    """A worker whose request was given up before its first step would end without a word."""
+
+    async def sent():
+        connection = ClientConnection(None)
+        answer = connection.send(b"")
+        connection.expire(time.monotonic() - LONG, "too late")
+        answer.cancel()
+        assert not connection._given_up
+        with pytest.raises(asyncio.CancelledError):
+            await answer
+
+    asyncio.run(sent())
 
 
 # no connection

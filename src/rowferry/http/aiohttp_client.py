@@ -116,6 +116,7 @@ class ClientConnection:
     def send(self, request: bytes) -> asyncio.Future[Response]:
         """Send *request*, and those that follow up; give the last answer to come."""
         self._given_up = ""
+        self.sent_at = monotonic()  # at once: the task begins later, and may expire before
         self._task = asyncio.get_running_loop().create_task(self._exchanges(request))
         return self._task
 
@@ -135,7 +136,7 @@ class ClientConnection:
             self._given_up = reason
             self._task.cancel()
 
-    async def _exchanges(self, request: bytes | None) -> Response:
+    async def _exchanges(self, request: bytes) -> Response:
         """
         Send one request after another until none follows up.
 
@@ -143,8 +144,7 @@ class ClientConnection:
             ExchangeError: the last one got no complete answer.
             TransferError: the API cannot be reached at all.
         """
-        while request is not None:
-            self.sent_at = monotonic()
+        while True:
             try:
                 response = await self._exchange(request)
             except asyncio.CancelledError:
@@ -152,8 +152,10 @@ class ClientConnection:
                     raise ExchangeError(self._given_up, handed_over=True) from None
                 raise
             self._client.reached = True
-            request = self.follow_up(response) if self.follow_up and self.usable else None
-        return response
+            following = self.follow_up(response) if self.follow_up and self.usable else None
+            if following is None:
+                return response
+            request, self.sent_at = following, monotonic()
 
     async def _exchange(self, request: bytes) -> Response:
         import aiohttp  # noqa: PLC0415 (no dependency)
