@@ -227,6 +227,16 @@ def test_a_status_that_is_none_is_no_answer(run, status):
     failure(run, b"HTTP/1.1 %b OK\r\nContent-Length: 0\r\n\r\n" % status)
 
 
+def test_what_trailers_say_of_the_connection_does_not_touch_the_next_answer():
+    connection = on_a_wire()
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+    for trailer in (b"Connection: close", b"Upgrade: h2c\r\nConnection: Upgrade", b"X: y"):
+        for _ in range(2):
+            response, usable = outcome(connection, [head + trailer + b"\r\n\r\n"])
+            assert (response.body, usable) == (b"hi", True)
+    assert outcome(connection, [OK]) == (HI, True)
+
+
 @pytest.mark.parametrize("version", [b"HTTP/0.9", b"HTTP/2.0", b"HTTP/2", b"HTTP/1.2", b"HTTP/3.0"])
 def test_an_answer_of_another_version_is_none(run, version):
     failure(run, b"%b 200 OK\r\nContent-Length: 0\r\n\r\n" % version)

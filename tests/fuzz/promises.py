@@ -1,10 +1,14 @@
 """What is held for every answer, however strange, and however it is cut."""
 
+import re
+
 from references import Told, by_h11, tidied
 
 from rowferry.batches import MAX_BODY
 from rowferry.http.connection import ExchangeError
 from wire import REQUEST, on_a_wire
+
+_MANY_ZEROS = re.compile(rb"\r\n0{16,}")
 
 
 def check(data):
@@ -77,6 +81,8 @@ def agrees(answer, exchanged):
     if isinstance(response, ExchangeError):
         return
     told = by_h11(tidied(answer), ended=ended)
+    if isinstance(told, str) and "illegal chunk header" in told:  # h11 reads up to 20 digits
+        told = by_h11(_MANY_ZEROS.sub(rb"\r\n0", tidied(answer)), ended=ended)
     assert isinstance(told, Told), (response, told)
     assert told.status == response.status, (response, told)
     if len(told.body) <= MAX_BODY:

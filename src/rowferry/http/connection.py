@@ -90,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._received = 0
         self._framed = False
         self._keep = False
+        self._trailed = False
         self._response: Response | None = None
         self._problem = ""
 
@@ -194,8 +195,10 @@ class Connection(asyncio.Protocol):
         """Keep a header; trailers come here too and are left out, but may not frame the body."""
         if not self._status:
             self._headers.append((name.lower(), value))
-        elif not self._response and name.lower() in _FRAMING:
-            self._problem = f"the answer has a trailer {name.decode('latin-1')}"
+        elif not self._response:
+            self._trailed = True
+            if name.lower() in _FRAMING:
+                self._problem = f"the answer has a trailer {name.decode('latin-1')}"
 
     def on_headers_complete(self) -> None:
         """Read the status and how the body ends; only now does the parser know keep-alive."""
@@ -276,6 +279,8 @@ class Connection(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size()
         if not self._keep or self._begun or unsent:
             self._drop()
+        elif self._trailed:  # the parser takes trailers for headers: to one, it may be closed
+            self._parser = httptools.HttpResponseParser(self)
         self._interim = 0
         self._forget_answer()
         if response:
