@@ -147,6 +147,7 @@ def transfer(peer: Peer, scenario: Scenario, dsn: str, api: servers.CountingApi)
         "in-flight": peer.in_flight,
         "concurrency": peer.concurrency,
         "key": peer.key,
+        "path": peer.path,
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(

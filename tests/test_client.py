@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import trustme
 
-from rowferry import Api, Budget, Limits, Retry, apost_rows, post_rows
+from rowferry import Api, Budget, Limits, Retry, apost_rows, auth, post_rows
 from rowferry.exceptions import ConfigError, TransferError
 from rowferry.http.aiohttp_client import ClientConnection
 from rowferry.testing import Answer, FakeApi, RandomFaults
@@ -89,6 +89,24 @@ def test_an_api_gets_the_same_from_a_client_as_from_us():
     assert keys[0] == keys[1]
 
 
+def test_tokens_are_asked_for_by_the_client_too():
+    token = Answer(status=200, body=b'{"access_token": "t0ken", "token_type": "bearer"}')
+    made = []
+
+    def make():
+        made.append(aiohttp.ClientSession())
+        return made[-1]
+
+    with FakeApi(token) as tokens, FakeApi() as api:
+        scheme = auth.OAuth2ClientCredentials(tokens.url, "me", "s3cret")
+        target = Api(api.url + "/{id}", auth=scheme, client=make)
+        assert post_rows(rows_of(30), target).delivered == 30
+        assert len(tokens.received) == 1
+        assert {request.path for request in api.received} == {f"/records/{n}" for n in range(30)}
+        assert {request.headers["authorization"] for request in api.received} == {"Bearer t0ken"}
+    assert [session.closed for session in made] == [True]
+
+
 def test_connections_are_kept_and_requests_follow_one_another():
     with FakeApi() as api:
         by_client(api, 200, limits=Limits(max_in_flight=4, concurrency=4))
@@ -162,7 +180,7 @@ def test_a_request_that_has_not_begun_yet_is_not_late():
     """A worker whose request was given up before its first step would end without a word."""
 
     async def sent():
-        connection = ClientConnection(None)
+        connection = ClientConnection(None, None)
         answer = connection.send(b"")
         connection.expire(time.monotonic() - LONG, "too late")
         answer.cancel()

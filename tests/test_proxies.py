@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from forwarding import ForwardProxy
-from rowferry import Api, Limits, Retry, post_rows
+from rowferry import Api, Limits, Retry, auth, post_rows
 from rowferry.exceptions import ConfigError, TransferError
 from rowferry.http.endpoint import parse_url
 from rowferry.http.proxy import proxy_for, tunnel_request, tunnel_status
@@ -96,6 +96,49 @@ def test_the_certificate_is_the_apis_and_not_that_of_where_the_tunnel_leads(secu
     assert error.exit_code == 2
     assert "certificate" in str(error)
     assert f"through the proxy 127.0.0.1:{proxy.port}" in str(error)
+
+
+@pytest.mark.parametrize("through", [True, False])
+def test_tokens_and_requests_from_rows_are_the_same_through_a_proxy(secure, through):
+    context, tls = secure
+    token = Answer(status=200, body=b'{"access_token": "t0ken", "token_type": "bearer"}')
+    with (
+        FakeApi(token, tls=context) as tokens,
+        FakeApi() as api,
+        ForwardProxy(USER) as proxy,
+    ):
+        target = Api(
+            api.url + "/{id}?x={id}",
+            auth=auth.OAuth2ClientCredentials(tokens.url, "me", "s3cret2"),
+            tls=tls,
+            proxy=proxy.url if through else None,
+        )
+        assert sent(target).delivered == 20
+    assert {request.path for request in api.received} == {f"/records/{n}?x={n}" for n in range(20)}
+    assert {request.headers["authorization"] for request in api.received} == {"Bearer t0ken"}
+    asked = [head.partition("\r\n")[0] for head in proxy.heads]
+    assert len(tokens.received) == 1
+    if through:
+        assert asked[0] == f"CONNECT 127.0.0.1:{tokens.port} HTTP/1.1"
+        assert {line.split("?")[0] for line in asked[1:]} == {
+            f"POST {api.url}/{n}" for n in range(20)
+        }
+    else:
+        assert asked == []
+
+
+def test_what_is_signed_is_what_the_api_gets_and_not_what_the_proxy_is_asked():
+    signed = []
+
+    class Signs:
+        def sign(self, request):
+            signed.append(request.url)
+            return {"X-Signature": "s"}
+
+    with FakeApi() as api, ForwardProxy(USER) as proxy:
+        assert sent(Api(api.url, auth=Signs(), proxy=proxy.url), 3).delivered == 3
+    assert signed == [api.url] * 3
+    assert all(request.headers["x-signature"] == "s" for request in api.received)
 
 
 def test_connections_through_a_proxy_are_kept():

@@ -33,6 +33,7 @@ class Job:
         concurrency: "adaptive", where a peer can; empty means as many as may be in flight.
         key: column for idempotency keys, where a peer can; empty means none.
         ca: file of the authority that verifies the API; empty where it is plain http.
+        path: goes behind the URL, with columns in it, where a peer can; a bearer token goes along.
     """
 
     dsn: str
@@ -44,6 +45,7 @@ class Job:
     concurrency: str = ""
     key: str = ""
     ca: str = ""
+    path: str = ""
 
     @property
     def query(self) -> str:
@@ -68,6 +70,7 @@ def job() -> Job:
     parser.add_argument("--concurrency", default="")
     parser.add_argument("--key", default="")
     parser.add_argument("--ca", default="")
+    parser.add_argument("--path", default="")
     return Job(**vars(parser.parse_args()))
 
 

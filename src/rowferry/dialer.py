@@ -13,12 +13,14 @@ from rowferry.http.aiohttp_client import Client, ClientConnection
 from rowferry.http.connection import Connection, ExchangeError
 from rowferry.http.names import Resolver
 from rowferry.http.opening import TunnelError, connect
-from rowferry.http.tls import remedy_for
+from rowferry.http.proxy import proxy_for
+from rowferry.http.tls import remedy_for, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.http.endpoint import Endpoint
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
@@ -62,7 +64,7 @@ class Dialer:
             TransferError: it cannot be had at all.
         """
         if self._api.client:
-            return self._by_client(self._api.client)
+            return self._by_client(self._api.client, self._api.endpoint)
         if not self._reached:
             async with self._first:
                 if not self._reached:
@@ -72,6 +74,33 @@ class Dialer:
         except _NO_CONNECTION as error:
             self._refuse_for_good(error)
             raise ExchangeError(_why(error), handed_over=False) from error
+
+    async def connect_to(self, endpoint: Endpoint) -> Connection | ClientConnection:
+        """
+        Open a connection to another server, one that gives tokens.
+
+        Raises:
+            ExchangeError: it cannot be had now.
+            TransferError: it cannot be had at all.
+        """
+        api = self._api
+        if api.client:
+            return self._by_client(api.client, endpoint)
+        tls = (api.tls_context or tls_context(api.tls)) if endpoint.tls else None
+        try:
+            return await connect(
+                endpoint,
+                tls,
+                api.connect_timeout,
+                proxy=proxy_for(api.proxy, endpoint),
+                resolver=self._resolver,
+            )
+        except _NO_CONNECTION as error:
+            self._refuse_for_good(error, endpoint)
+            raise ExchangeError(
+                f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}",
+                handed_over=False,
+            ) from error
 
     async def _reach(self) -> Connection:
         """Open the first connection of the run; the API may be just starting."""
@@ -90,18 +119,17 @@ class Dialer:
         self._reached = True
         return connection
 
-    def _by_client(self, make: Callable[[], Any]) -> ClientConnection:
+    def _by_client(self, make: Callable[[], Any], endpoint: Endpoint) -> ClientConnection:
         """Give what sends by the user's own client, which is made for the first of them."""
         if self._client is None:
             self._client = Client(
                 make,
-                self._api.endpoint.origin,
                 connect_timeout=self._api.connect_timeout,
                 max_body=self._api.max_answer,
                 max_retries=self._api.retry.max_retries,
                 give_up=self._unreachable,
             )
-        return ClientConnection(self._client)
+        return ClientConnection(self._client, endpoint)
 
     async def _open(self) -> Connection:
         api = self._api
@@ -114,7 +142,7 @@ class Dialer:
             resolver=self._resolver,
         )
 
-    def _refuse_for_good(self, error: BaseException) -> None:
+    def _refuse_for_good(self, error: BaseException, endpoint: Endpoint | None = None) -> None:
         """
         Raise where trying again would meet the same.
 
@@ -127,20 +155,29 @@ class Dialer:
                 the API was reached.
         """
         if isinstance(error, TunnelError) and error.for_good:
-            raise self.given_up(error, "proxy= may hold them") from error
+            raise self.given_up(error, "proxy= may hold them", endpoint) from error
         if remedy_for(error) and not self._ledger.delivered:
-            raise self.given_up(error, remedy_for(error)) from error
+            raise self.given_up(error, remedy_for(error), endpoint) from error
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
         if no_such_name and not self._reached:
-            raise self.given_up(error) from error
+            raise self.given_up(error, "", endpoint) from error
 
-    def given_up(self, error: BaseException, remedy: str = "") -> TransferError:
+    def given_up(
+        self, error: BaseException, remedy: str = "", endpoint: Endpoint | None = None
+    ) -> TransferError:
         """Give what stops the run where every request would meet the same."""
         exit_code = 4 if self._ledger.delivered else 2
-        return self._unreachable(error, remedy and f"; {remedy}", exit_code)
+        return self._unreachable(error, remedy and f"; {remedy}", exit_code, endpoint)
 
-    def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
-        endpoint, proxy = self._api.endpoint, self._api.through
+    def _unreachable(
+        self,
+        error: BaseException,
+        detail: str,
+        exit_code: int,
+        endpoint: Endpoint | None = None,
+    ) -> TransferError:
+        endpoint = endpoint or self._api.endpoint
+        proxy = proxy_for(self._api.proxy, endpoint)
         way = f" through {proxy}" if proxy else ""
         sent = "" if self._ledger.requests else "; nothing was sent"
         return TransferError(

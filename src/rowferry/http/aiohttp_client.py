@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.exceptions import TransferError
+    from rowferry.http.endpoint import Endpoint
+    from rowferry.http.long_answers import LongAnswers
 
 _OURS = {b"host", b"content-length"}  # aiohttp makes them
 _THEIRS = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
@@ -34,11 +36,10 @@ class Client:
 
     Args:
         make: gives the session.
-        origin: scheme, host and port of the API.
         connect_timeout: seconds for a connection; waiting for one of the session's is in it.
         max_body: bytes of an answer's body that are read.
         max_retries: how often connecting may fail before the API was reached.
-        give_up: makes what stops the run of an error, some detail and an exit code.
+        give_up: makes what stops the run of an error, some detail, an exit code, and where to.
 
     Raises:
         ConfigError: *make* gives something else.
@@ -47,12 +48,11 @@ class Client:
     def __init__(
         self,
         make: Callable[[], Any],
-        origin: str,
         *,
         connect_timeout: float,
         max_body: int,
         max_retries: int,
-        give_up: Callable[[BaseException, str, int], TransferError],
+        give_up: Callable[[BaseException, str, int, Endpoint], TransferError],
     ) -> None:
         import aiohttp  # noqa: PLC0415 (no dependency)
 
@@ -62,10 +62,9 @@ class Client:
                 f"client() must give an aiohttp.ClientSession, not {type(session).__name__}"
             )
         self.session = session
-        self.origin = origin
         self.max_body = max_body
         self.timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
-        self.reached = False
+        self.reached: set[str] = set()
         self._max_retries = max_retries
         self._give_up = give_up
         self._rounds = 0
@@ -75,7 +74,7 @@ class Client:
         """Close the session."""
         await self.session.close()
 
-    def not_sent(self, error: Exception, sent_at: float) -> Exception:
+    def not_sent(self, error: Exception, endpoint: Endpoint, sent_at: float) -> Exception:
         """
         Give what to raise where no connection could be had for a request that was sent then.
 
@@ -83,15 +82,15 @@ class Client:
         as many failures one after another as there are retries.
         """
         failure = ExchangeError(_words(error), handed_over=False)
-        if self.reached:
+        if endpoint.origin in self.reached:
             return failure
         if _for_good(error):
-            return self._give_up(failure, "; client= has to see to it", 2)
+            return self._give_up(failure, "; client= has to see to it", 2, endpoint)
         if sent_at >= self._failed_at:  # those that failed together count once
             self._rounds += 1
             self._failed_at = monotonic()
         if self._rounds > self._max_retries:
-            return self._give_up(failure, f" (tried {self._rounds} times)", 4)
+            return self._give_up(failure, f" (tried {self._rounds} times)", 4, endpoint)
         return failure
 
 
@@ -102,14 +101,17 @@ class ClientConnection:
     Attributes:
         usable: until it is closed.
         follow_up: as that of `Connection`.
+        long_answers: is not asked: aiohttp reads no faster than it is read from.
         sent_at: when the latest request was given to aiohttp: connecting is in its time.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, endpoint: Endpoint) -> None:
         self.usable = True
         self.follow_up: Callable[[Response], bytes | None] | None = None
+        self.long_answers: LongAnswers | None = None
         self.sent_at = 0.0
         self._client = client
+        self._endpoint = endpoint
         self._task: asyncio.Task[Response] | None = None
         self._given_up = ""
 
@@ -151,7 +153,7 @@ class ClientConnection:
                 if self._given_up:
                     raise ExchangeError(self._given_up, handed_over=True) from None
                 raise
-            self._client.reached = True
+            self._client.reached.add(self._endpoint.origin)
             following = self.follow_up(response) if self.follow_up and self.usable else None
             if following is None:
                 return response
@@ -168,7 +170,7 @@ class ClientConnection:
             aiohttp.ClientHttpProxyError,
             aiohttp.ServerFingerprintMismatch,
         ) as error:
-            raise self._client.not_sent(error, self.sent_at) from error
+            raise self._client.not_sent(error, self._endpoint, self.sent_at) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ExchangeError(_words(error), handed_over=True) from error
 
@@ -187,7 +189,7 @@ class ClientConnection:
         ]
         async with self._client.session.request(
             method,
-            URL(f"{self._client.origin}{target}", encoded=True),
+            URL(f"{self._endpoint.origin}{target}", encoded=True),
             data=body,
             headers=headers,
             skip_auto_headers=_THEIRS,

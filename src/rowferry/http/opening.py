@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rowferry.batches import MAX_BODY
 from rowferry.http.connection import Connection
 from rowferry.http.names import Resolver, first_reached, interleaved
-from rowferry.http.proxy import tunnel_request, tunnel_status
+from rowferry.http.proxy import AbsoluteForm, tunnel_request, tunnel_status
 
 if TYPE_CHECKING:
     import socket
@@ -67,7 +67,10 @@ async def connect(
 
                 await secured(connection, tls, endpoint.host, sock=sock)
             else:
-                await loop.create_connection(lambda: connection, sock=sock)
+                transport, _ = await loop.create_connection(lambda: connection, sock=sock)
+                if proxy:
+                    in_full: Any = AbsoluteForm(transport, proxy, endpoint)
+                    connection.connection_made(in_full)
         except BaseException:
             sock.close()
             raise

@@ -20,7 +20,7 @@ from rowferry.http.endpoint import host_of
 from rowferry.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import asyncio
 
     from rowferry.http.endpoint import Endpoint
 
@@ -53,9 +53,9 @@ class Proxy:
         return f"the proxy {host}:{self.port}"
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """What a request to it has besides."""
-        return {"Proxy-Authorization": self.credentials} if self.credentials else {}
+    def header(self) -> str:
+        """The line that a request to it has besides, with its line break; or none."""
+        return f"Proxy-Authorization: {self.credentials}\r\n" if self.credentials else ""
 
 
 def proxy_for(option: Any, endpoint: Endpoint) -> Proxy | None:
@@ -120,11 +120,37 @@ def tunnel_request(proxy: Proxy, endpoint: Endpoint) -> bytes:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     place = f"{host}:{endpoint.port}"
     lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", f"User-Agent: rowferry/{__version__}"]
-    lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return "\r\n".join([*lines, f"{proxy.header}\r\n"]).encode("latin-1")
 
 
 def tunnel_status(head: bytes) -> int | None:
     """Read the status of the answer whose head is *head*; None where it is no HTTP/1.1."""
     line = _STATUS_LINE.match(head)
     return int(line[1]) if line else None
+
+
+class AbsoluteForm:
+    """
+    The transport of a connection to a proxy that is asked for http, each request by its whole URL.
+
+    Args:
+        transport: leads to the proxy.
+        endpoint: whose scheme, host and port go before the target of each request.
+    """
+
+    def __init__(self, transport: asyncio.Transport, proxy: Proxy, endpoint: Endpoint) -> None:
+        self._transport = transport
+        self._origin = endpoint.origin.encode("latin-1")
+        self._header = proxy.header.encode("latin-1")
+
+    def write(self, request: bytes) -> None:
+        """Send a request, which is whole, and whose first header is Host."""
+        line, host, rest = request.split(b"\r\n", 2)
+        method, _, target = line.partition(b" ")
+        self._transport.write(
+            b"%b %b%b\r\n%b\r\n%b%b" % (method, self._origin, target, host, self._header, rest)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the transport in all else."""
+        return getattr(self._transport, name)

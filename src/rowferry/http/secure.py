@@ -89,6 +89,14 @@ class Secure(asyncio.Protocol, asyncio.Transport):
         """Close the connection at once."""
         self._transport.abort()
 
+    def pause_reading(self) -> None:
+        """Read no more until `resume_reading`."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
     def get_write_buffer_size(self) -> int:
         """Give the bytes that were written and are not sent, encrypted."""
         return self._transport.get_write_buffer_size()
