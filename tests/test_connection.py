@@ -139,6 +139,22 @@ def test_an_interim_answer_is_not_the_final_one(run, interim):
         assert answers(run, *sent) == (HI, True)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 5\r\n\r\nabcde",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_an_interim_answer_with_a_body_is_none(run, body):
+    failure(run, b"HTTP/1.1 100 Continue\r\n" + body + OK)
+
+
+def test_an_interim_answer_may_say_that_it_has_no_body(run):
+    assert answers(run, b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n" + OK) == (HI, True)
+
+
 def test_endless_interim_answers_are_given_up(run):
     assert "interim ones" in failure(run, b"HTTP/1.1 100 Continue\r\n\r\n" * 200)
 

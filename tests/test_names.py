@@ -238,7 +238,7 @@ def test_an_address_that_does_not_answer_is_overtaken_by_the_next(run, black_hol
             assert sock.getpeername()[1] == api.port
             sock.close()
             await let_go(api)
-        assert len(asyncio.all_tasks()) <= 2  # this one, and who waits for it
+        await auntil(lambda: len(asyncio.all_tasks()) <= 2)  # this one, and who waits for it
 
     run(reach())
 
@@ -294,9 +294,29 @@ def test_who_gives_up_leaves_no_socket_open(run, black_hole):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await first_reached([black_hole, black_hole], head_start=0.01)
-        assert len(asyncio.all_tasks()) <= 2
+        await auntil(lambda: len(asyncio.all_tasks()) <= 2)
 
     run(give_up())  # an open socket would be a ResourceWarning, which is an error here
+
+
+def test_who_is_cancelled_again_and_again_leaves_no_socket_open(run):
+    async def cancelled(api, steps):
+        reaching = asyncio.create_task(first_reached([at(api.port)] * 3, head_start=0.0))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        while not reaching.done():
+            reaching.cancel()
+            await asyncio.sleep(0)
+        if not reaching.cancelled():
+            reaching.result().close()
+
+    async def all_cancelled():
+        with FakeApi() as api:
+            for steps in range(12):
+                await cancelled(api, steps)
+            await auntil(lambda: not api.open_connections)
+
+    run(all_cancelled())
 
 
 # C2: what a run makes of it

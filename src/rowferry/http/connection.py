@@ -225,14 +225,17 @@ class Connection(asyncio.Protocol):
             if name == b"content-length":
                 self._framed = True
             elif name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked" or self._framed:
+                coding = value.strip().lower()
+                if coding != b"chunked" or self._framed or self._status < _FIRST_FINAL:
                     self._problem = f"the answer has the transfer coding {value[:40]!r}"
                 self._framed = True
             elif name == b"keep-alive":
                 self._idle_limit = idle_limit(value)
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
+        """Keep a part of the body; an interim answer has none, whatever its headers say."""
+        if self._status < _FIRST_FINAL:
+            self._problem = f"the answer has an interim one, {self._status}, with a body"
         if len(self._body) <= self._max_body:
             self._body += body[: self._max_body - len(self._body) + 1]
 

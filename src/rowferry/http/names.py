@@ -117,10 +117,9 @@ async def first_reached(
         if not reached:
             raise _all_of(errors)
         return reached.pop(0)
-    finally:
+    finally:  # without an await, for who is cancelled once more in one would leave sockets open
         for task in trying:
             task.cancel()
-        await asyncio.gather(*trying, return_exceptions=True)
         for late in reached:
             late.close()
 
