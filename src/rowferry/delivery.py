@@ -16,9 +16,9 @@ from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
-from rowferry.http.connection import Connection, ExchangeError
+from rowferry.http.connection import ExchangeError
 from rowferry.http.long_answers import LongAnswers
-from rowferry.lanes import Lane
+from rowferry.lanes import Carrier, Lane
 from rowferry.outcomes import Outcomes
 from rowferry.retry import RetryBudget
 from rowferry.settling import Settling
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from rowferry.batches import Batch, Response
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
-    from rowferry.http.aiohttp_client import ClientConnection
     from rowferry.ledger import Ledger
 
 _TICK = 0.05
@@ -187,9 +186,7 @@ class Delivery:
                 await self._exchange(lane, batch, connection)
             batch = await self._next()
 
-    async def _exchange(
-        self, lane: Lane, batch: Batch, connection: Connection | ClientConnection
-    ) -> None:
+    async def _exchange(self, lane: Lane, batch: Batch, connection: Carrier) -> None:
         """Send a batch and those that follow up; act on the last answer, or for want of it."""
         lane.sending = True
         self._ledger.begin_request()
@@ -236,7 +233,7 @@ class Delivery:
         if self._lanes or self._waiting.new:
             self._dispatch()
 
-    def _follower(self, lane: Lane, connection: Connection) -> Callable[[Response], bytes | None]:
+    def _follower(self, lane: Lane, connection: Carrier) -> Callable[[Response], bytes | None]:
         """
         Give what takes the answers of a lane that are read, and gives the requests that follow.
 
@@ -324,7 +321,7 @@ class Delivery:
             self._alarm.cancel()
         self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
 
-    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | ClientConnection | None:
+    async def _prepare(self, batch: Batch, lane: Lane) -> Carrier | None:
         """
         Open a connection where needed, and count a batch that is sent again.
 
