@@ -1,6 +1,7 @@
 """Proxies: asked only where they are named, told no more than they need, and never shown."""
 
 import base64
+import logging
 import ssl
 
 import pytest
@@ -21,11 +22,15 @@ VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    """No variable of the machine's own has a say."""
+def no_proxies(monkeypatch, caplog, capsys):
+    """No variable of the machine's own has a say; and nothing of a test is said that is secret."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    caplog.set_level(logging.DEBUG)
+    yield
+    said = "".join([caplog.text, *capsys.readouterr()])
+    assert not any(secret in said for secret in ("s3cret", "s3%2Fcret", BASIC, "t0ken"))
 
 
 @pytest.fixture(scope="module")
