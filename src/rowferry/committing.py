@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _EACH = 0.01
 """Seconds from the begin of one commit to the next, unless it takes longer."""
 
+_PAUSE = 0.005
+"""Seconds from the end of one commit to the begin of the next, at least."""
+
 _LEAST = 64
 _TIMES = 3
 """
@@ -90,7 +93,7 @@ class Committing:
         self._failed = False
         self._closing = False
         self._at_rest = asyncio.Event()
-        self._begun_at = 0.0
+        self._begun_at = self._ended_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def read(self, stretch: Stretch, dead: list[Dead]) -> None:
@@ -141,7 +144,8 @@ class Committing:
     def _soon(self) -> None:
         """See to it that there is a commit as soon as one may begin."""
         if not (self._timer or self._commit or self._closing or self._failed):
-            wait = max(0.0, self._begun_at + _EACH - self._loop.time())
+            at = max(self._begun_at + _EACH, self._ended_at + _PAUSE)
+            wait = max(0.0, at - self._loop.time())
             self._timer = self._loop.call_later(wait, self._begin)
 
     def _begin(self) -> None:
@@ -163,12 +167,11 @@ class Committing:
         sent = self._ledger.requests
         ahead = max(_LEAST, _TIMES * (sent - self._sent_before))
         self._sent_before = sent
-        wanted, uncovered = ahead - self._in_hand(), self._uncovered
-        batches: list[Batch] = []
-        while len(batches) < wanted and uncovered:
-            if uncovered[0].origins[-1].number >= self._registered:
-                break  # its rows are announced by a call that is still on its way
-            batches.append(uncovered.popleft())
+        uncovered = self._uncovered
+        count = min(ahead - self._in_hand(), len(uncovered))
+        batches = [uncovered.popleft() for _ in range(count)]
+        while batches and batches[-1].origins[-1].number >= self._registered:
+            uncovered.appendleft(batches.pop())  # its rows are announced by a call on its way
         return batches
 
     def _entry(self, *, complete: bool) -> Entry:
@@ -193,6 +196,7 @@ class Committing:
 
     def _written(self, error: Exception | None) -> None:
         commit, self._commit = self._commit, None
+        self._ended_at = self._loop.time()
         self._at_rest.set()
         if error is not None or commit is None:
             self._failed = True
