@@ -20,7 +20,8 @@ from proxy import Proxy
 from rowferry import execute
 
 TESTS = Path(__file__).parent.parent
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""Debian's package faketime; without it no clock jumps."""
 
 _TABLE = (
     "CREATE TABLE {table} (id INTEGER PRIMARY KEY, grp INTEGER, name TEXT, amount {number}, "
