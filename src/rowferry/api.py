@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from rowferry.batches import MAX_BODY
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
-from rowferry.formats import format_named
+from rowferry.formats import elasticsearch, elasticsearch_url, format_named
 from rowferry.http.endpoint import (
     Endpoint,
     check_headers,
@@ -55,8 +55,9 @@ class Api:
         method: of every request.
         headers: sent with every request; they replace rowferry's own `User-Agent`, `Accept` and
             `Content-Type`. Never shown.
-        body_format: "json" (one record a request), "json_array", "ndjson", or an object with the
-            five members of `rowferry.formats.contract.Format`.
+        body_format: "json" (one record a request), "json_array", "ndjson", "elasticsearch" (see
+            `Api.elasticsearch`), or an object with the five members of
+            `rowferry.formats.contract.Format`.
         batch_size: records of a request, at most; None means the format's: 1 or 500. At most
             100,000.
         batch_bytes: of a request's body, at most, unless a single record is larger.
@@ -97,6 +98,58 @@ class Api:
     idempotency_header: str | None = "Idempotency-Key"
     on_ambiguous: Literal["retry", "dead_letter"] = "retry"
     tls: Tls = field(default=True, repr=False)
+
+    @classmethod
+    def elasticsearch(
+        cls,
+        url: str | None = None,
+        *,
+        index: str,
+        op: str = "index",
+        id: str | bool | None = True,  # noqa: A002 (Elasticsearch's word)
+        routing: str | None = None,
+        pipeline: str | None = None,
+        version: str | None = None,
+        require_alias: bool = False,
+        cloud_id: str | None = None,
+        api_key: str | tuple[str, str] | None = None,
+        basic_auth: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Api:
+        """
+        Give the `_bulk` of Elasticsearch 7 to 9, or of OpenSearch 1 to 3.
+
+        Args:
+            url: of the cluster, such as http://localhost:9200.
+            index: or data stream, or alias; it may hold `{column}`, as may the next five, which are
+                those of `rowferry.formats.elasticsearch.Elasticsearch`.
+            op: "index", "create", "update", "upsert", "delete", or `{column}`.
+            id: of the document: True is the transfer's key; None lets the node make one.
+            routing: to a shard.
+            pipeline: that documents go through.
+            version: `{column}` with a whole number; the document with the higher one stays.
+            require_alias: whether *index* has to be an alias.
+            cloud_id: in place of *url*, for Elastic Cloud.
+            api_key: as Elasticsearch gives it (its "encoded"), or its id and secret.
+            basic_auth: user and password.
+            options: any others of `Api`.
+
+        Raises:
+            ConfigError: a value cannot work; the message names it and what is allowed.
+        """
+        body_format, in_url = elasticsearch.constants_apart(
+            index=index, op=op, id=id, routing=routing, pipeline=pipeline, version=version
+        )
+        if url is not None:
+            parse_url(url)
+        where = elasticsearch_url.root(url, cloud_id)
+        return cls(
+            elasticsearch_url.bulk_url(where, require_alias=require_alias, **in_url),
+            body_format=body_format,
+            headers=elasticsearch_url.credentials(api_key, basic_auth) | dict(headers or {}),
+            **options,
+        )
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -199,7 +252,13 @@ class Api:
     @property
     def max_answer(self) -> int:
         """Bytes of an answer's body that are read."""
-        return _LARGEST_ANSWER if self.item_results else MAX_BODY
+        of_format: int = getattr(self.format, "max_answer", MAX_BODY)
+        return _LARGEST_ANSWER if self.item_results else of_format
+
+    @property
+    def reads_items(self) -> bool:
+        """Whether answers say more than their status does: what became of each record."""
+        return self.item_results is not None or hasattr(self.format, "reader")
 
     @cached_property
     def head(self) -> bytes:

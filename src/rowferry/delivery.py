@@ -84,7 +84,7 @@ class Delivery:
             on_stop=self._halt,
         )
         self._head = api.head
-        self._success = frozenset() if api.item_results else api.rules.success_status
+        self._success = frozenset() if api.reads_items else api.rules.success_status
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False

@@ -86,16 +86,25 @@ class Gate:
         self.allowed = limit.limit if refusals.calm else refusals.allowed
         self.outage_since = None
 
+    def taken_in_part(self, now: float, retry_after: float | None) -> float:
+        """
+        Note a request of which some records were taken and others refused.
+
+        Something got through, so it is no outage; and the API was asked too much.
+
+        Returns:
+            The seconds after which its place is to be freed.
+        """
+        self._refusals.delivered(now)
+        self.outage_since = None
+        return self.refused(now, retry_after)
+
     def answered(self, now: float) -> None:
         """Note an answer that says no, but for reasons of its own; its place is free."""
         self._refusals.delivered(now)
         self.places -= 1
         self.allowed = self._refusals.allowed
         self.outage_since = None
-
-    def pause(self, now: float, seconds: float) -> None:
-        """Let no request begin for so many seconds."""
-        self._refusals.pause(now, seconds)
 
     def refused(self, now: float, retry_after: float | None) -> float:
         """Note a refusal; give the seconds after which its place is to be freed."""

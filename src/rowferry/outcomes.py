@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
-from rowferry.formats.contract import split_of
+from rowferry.formats.contract import reader_of, split_of
 from rowferry.http.connection import is_page
 from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step
 from rowferry.settling import Rejection, Settling
-from rowferry.splitting import Pieces, halves, no_larger_than, sorted_out
-from rowferry.verdict import Verdict, pause_asked
+from rowferry.splitting import Pieces, halves, no_larger_than, pieces_of, sorted_out
+from rowferry.verdict import Items, Verdict, pause_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,7 @@ class Outcomes:
         self._on_settled = on_settled
         self._on_stop = on_stop
         self._split = split_of(api.format)
+        self._read = reader_of(api.format, api.rules)
         self._largest: int | None = None
         self._warned = False
 
@@ -90,6 +91,12 @@ class Outcomes:
         verdict = self._api.rules.judge(
             response, time(), count=batch.count, attempts=batch.attempts
         )
+        read = self._read(response, batch.count, batch.attempts) if self._read else None
+        if isinstance(read, Items):
+            divided = pieces_of(batch, read, self._opened)
+            self._act_on_pieces(lane, batch, response, divided, now)
+            return
+        verdict = read or verdict
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
             pieces = sorted_out(
                 batch, response, self._api.item_results, self._api.rules, self._opened
@@ -132,16 +139,23 @@ class Outcomes:
             self._try_again(lane, batch, verdict, response)
             return
         pause = pause_asked(response, time()) if pieces.refused else None
-        self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
+        if pieces.refused and pieces.fate is Fate.DELIVERED:
+            self._keep_place(self._gate.taken_in_part(now, pause))
+        else:
+            self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
         if pieces.delivered:
             self._settling.deliver(pieces.delivered)
             self._on_settled(pieces.delivered)
-        for piece, status in pieces.rejected:
+        if pieces.stop:
+            kind = AuthError if pieces.stop.fate is Fate.AUTH else TransferError
+            self._settling.stop_for(kind, pieces.stop.reason, None)
+        for (piece, status), said in zip(pieces.rejected, pieces.said, strict=True):
             reason = f"the API answered {status} for the item"
-            self._reject(piece, RejectedError, reason, response, status)
+            self._reject(piece, RejectedError, reason, response, status, said=said)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
+            reason = f"{reason} ({pieces.problem})" if pieces.problem else reason
             self._try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _pass_gate(self, lane: Lane, verdict: Verdict, now: float) -> None:
@@ -149,8 +163,6 @@ class Outcomes:
         gate, was_probing = self._gate, self._gate.probing
         if verdict.fate is Fate.DELIVERED and lane.connection:
             gate.delivered(lane.connection.sent_at, now)
-            if verdict.retry_after:  # some of its records were refused
-                gate.pause(now, verdict.retry_after)
             return
         if verdict.fate is Fate.REFUSED:
             keep = gate.refused(now, verdict.retry_after)
@@ -159,10 +171,14 @@ class Outcomes:
         else:
             gate.answered(now)
             return
-        if not self.stopping:
-            self._timers.after(keep, self._free_place)
+        self._keep_place(keep)
         if gate.probing and not was_probing:
             self._waiting.wake()  # they are what to ask with, and go on once it is over
+
+    def _keep_place(self, seconds: float) -> None:
+        """Free the place of a request that was not delivered after so many seconds."""
+        if not self.stopping:
+            self._timers.after(seconds, self._free_place)
 
     def _free_place(self) -> None:
         self._gate.free_place()
@@ -173,7 +189,7 @@ class Outcomes:
         told = told_by(response, time())
         if told:
             self._gate.told(told, now)
-        if self._warned or self._api.item_results:
+        if self._warned or self._api.reads_items:
             return
         success = response.status in self._api.rules.success_status
         if success and any(is_page(*header) for header in response.headers):
@@ -284,11 +300,12 @@ class Outcomes:
         response: Response | None,
         status: int | None = None,
         *,
+        said: str = "",
         sure: bool = True,
     ) -> None:
-        """Settle records that the API will not take."""
+        """Settle records that the API will not take; *said* is what it answered of just these."""
         if status is None and response is not None:
             status = response.status
-        answer = self._settling.shown(response)
+        answer = self._api.redact(said) if said else self._settling.shown(response)
         self._settling.reject(Rejection(batch, kind, reason, status, answer), sure=sure)
         self._on_settled(batch)

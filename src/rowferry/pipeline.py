@@ -23,7 +23,7 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
-from rowferry.formats.contract import split_of
+from rowferry.formats.contract import frame_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
@@ -120,6 +120,12 @@ class Transfer:
                 f"ordering_key needs one record a request, but batch_size is "
                 f"{self.api.records_per_request}: batch_size=1 does"
             )
+        if self.key is None and getattr(self.api.format, "needs_key", False):
+            raise ConfigError(
+                f"body_format {self.api.format.name!r} makes ids of the key: key= names its "
+                "columns, id= other ones, and id=None lets the API make ids (a record that is sent "
+                "again may then be there twice)"
+            )
         if not isinstance(self.budget, Budget):
             raise ConfigError("budget must be a Budget(…)")
         for name in ("transform", "on_error", "observer"):
@@ -167,6 +173,7 @@ class Run:
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
+        self._frame = frame_of(api.format)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -270,7 +277,13 @@ class Run:
     def _shape(self, chunk: list[Row]) -> Shaped:
         transfer = self._transfer
         try:
-            return shape(chunk, transfer.transform, transfer.key, transfer.ordering_key)
+            return shape(
+                chunk,
+                transfer.transform,
+                transfer.key,
+                transfer.ordering_key,
+                keep_rows=self._frame is not None,
+            )
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
@@ -281,6 +294,9 @@ class Run:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
         bodies, errors = encode_chunk(shaped.records, kinds)
+        if self._frame:
+            bodies, astray = self._frame(bodies, shaped.rows, shaped.keys)
+            errors = astray | errors
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)

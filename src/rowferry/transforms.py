@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import (
     Callable,
     Collection,
@@ -67,6 +68,8 @@ class Shaped(NamedTuple):
         skipped: rows that gave no record, where that can be told.
         failed: rows whose own function raised, with their keys.
         turns: one a record, its row's value of the ordering key; empty where none was declared.
+        rows: one a record, the row whose columns say where it goes (the record itself, where a
+            transform takes whole chunks); empty where nobody asks for them.
     """
 
     records: Sequence[Any]
@@ -74,6 +77,7 @@ class Shaped(NamedTuple):
     skipped: int
     failed: Sequence[tuple[Key | None, FailedRow]]
     turns: Sequence[tuple[Hashable]] = ()
+    rows: Sequence[Row] = ()
 
     def without(self, indexes: Collection[int]) -> Shaped:
         """Leave out the records with these indexes, from 0."""
@@ -82,6 +86,7 @@ class Shaped(NamedTuple):
             records=[self.records[index] for index in kept],
             keys=[self.keys[index] for index in kept] if self.keys else (),
             turns=[self.turns[index] for index in kept] if self.turns else (),
+            rows=[self.rows[index] for index in kept] if self.rows else (),
         )
 
 
@@ -90,25 +95,30 @@ def shape(
     transform: Transform | None,
     key: tuple[str, ...] | None,
     ordering_key: str | None = None,
+    *,
+    keep_rows: bool = False,
 ) -> Shaped:
     """
     Turn a chunk of rows into records with their keys and turns.
+
+    Args:
+        keep_rows: whether somebody asks for the row of each record.
 
     Raises:
         ConfigError: a row or record has no such key column, a key stands twice in what a
             transform gave, or a transform gave None.
     """
     if transform is None:
-        return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key))
+        return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key), rows)
     if isinstance(transform, PerRow):
-        return _shape_each(rows, transform.function, key, ordering_key)
+        return _shape_each(rows, transform.function, key, ordering_key, keep_rows=keep_rows)
     given = transform(rows)
     if given is None:
         raise ConfigError("transform gave None; it must return or yield the records of its chunk")
     records = list(given)
     turns = turns_of(records, ordering_key)
     if key is None:
-        return Shaped(records, (), 0, (), turns)
+        return Shaped(records, (), 0, (), turns, records)
     keys = key_of_each(records, key)
     try:
         _check_keys(keys, set(key_of_each(rows, key)))
@@ -116,7 +126,7 @@ def shape(
         raise ConfigError(
             f"the key columns {', '.join(key)} hold no plain values: {error}"
         ) from error
-    return Shaped(records, keys, len(rows) - len(keys), (), turns)
+    return Shaped(records, keys, len(rows) - len(keys), (), turns, records)
 
 
 def _shape_each(
@@ -124,16 +134,20 @@ def _shape_each(
     function: Callable[[Row], Any],
     key: tuple[str, ...] | None,
     ordering_key: str | None,
+    *,
+    keep_rows: bool,
 ) -> Shaped:
     """Call a function of one row on each; one that raises takes no other row along."""
     records: list[Any] = []
     keys: list[Key] = []
     failed: list[tuple[Key | None, FailedRow]] = []
     turns: list[tuple[Hashable]] = []
+    kept: list[Row] = []
     skipped = 0
     for row in rows:
         row_key = key_of(row, key) if key else None
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
+        as_it_was = [copy.copy(row)] if keep_rows else []
         try:
             made = records_of(function(row))
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
@@ -142,9 +156,10 @@ def _shape_each(
         skipped += not made
         records += made
         turns += row_turns * len(made)
+        kept += as_it_was * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, skipped, failed, turns)
+    return Shaped(records, keys, skipped, failed, turns, kept)
 
 
 def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rowferry.batches import Attempts, Response
+    from rowferry.records import Key
+    from rowferry.values import UnencodableError
+    from rowferry.verdict import Items, Rules, Verdict
+
+ReadAnswer: TypeAlias = "Callable[[Response, int, Attempts | None], Items | Verdict | None]"
+"""
+Takes an answer, how many records were sent, and what happened to them before; gives what became of
+each, or of all, or None where the status alone says it.
+"""
+
+Frame: TypeAlias = (
+    "Callable[[list[bytes], Sequence[Any], Sequence[Key]], "
+    "tuple[list[bytes], dict[int, UnencodableError]]]"
+)
+"""
+Takes JSON texts, for each the row whose columns say where it goes, and its key where one is
+declared; gives the texts that `join` takes, and by index the errors of those that have none.
+"""
 
 
 class Format(Protocol):
@@ -47,6 +67,44 @@ class Splittable(Format, Protocol):
     def split(self, body: bytes, sizes: Sequence[int]) -> list[bytes]:
         """Give the JSON texts of which `join` made *body*, by the size of each in bytes."""
         ...
+
+
+class Framing(Format, Protocol):
+    """A format that writes of each record where it goes, such as an action line before it."""
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a transfer has to declare its key."""
+        ...
+
+    @property
+    def frame(self) -> Frame:
+        """Make of a chunk's JSON texts what `join` takes."""
+        ...
+
+
+class Answering(Format, Protocol):
+    """A format whose answers tell what became of each record."""
+
+    @property
+    def max_answer(self) -> int:
+        """Bytes of an answer's body that are read."""
+        ...
+
+    def reader(self, rules: Rules) -> ReadAnswer:
+        """Give what reads the answers of an API that has these rules."""
+        ...
+
+
+def frame_of(body_format: Format) -> Frame | None:
+    """Give the `frame` of a format; None where it has none."""
+    return getattr(body_format, "frame", None)
+
+
+def reader_of(body_format: Format, rules: Rules) -> ReadAnswer | None:
+    """Give what reads the answers of a format; None where their status says all."""
+    reader = getattr(body_format, "reader", None)
+    return reader(rules) if reader else None
 
 
 def split_of(body_format: Format) -> Callable[[bytes, Sequence[int]], list[bytes]] | None:

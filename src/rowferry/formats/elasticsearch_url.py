@@ -1,0 +1,99 @@
+"""The URL of `_bulk`: what is the same for all documents stands in it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from rowferry.exceptions import ConfigError
+
+ANSWER = "errors,items.*.status,items.*.error,items.*.failure_store"
+"""
+What answers are to hold: a sixth of the bytes of whole ones where all is good. The statuses are
+there for the count: without them a document that was dropped in silence would pass for taken.
+"""
+
+
+def bulk_url(
+    url: str,
+    *,
+    index: str | None,
+    routing: str | None = None,
+    pipeline: str | None = None,
+    require_alias: bool = False,
+) -> str:
+    """
+    Give the URL of `_bulk` on the cluster at *url*, which may have a path but no query.
+
+    Raises:
+        ConfigError: it has a query, or already names `_bulk`.
+    """
+    parts = urlsplit(url.strip())
+    if parts.query or parts.path.rstrip("/").endswith("/_bulk"):
+        raise ConfigError("url must be that of the cluster, such as http://localhost:9200")
+    path = parts.path.rstrip("/") + (f"/{quote(index, safe='')}" if index else "") + "/_bulk"
+    given = {"routing": routing, "pipeline": pipeline}
+    query = {name: value for name, value in given.items() if value is not None}
+    if require_alias:
+        query["require_alias"] = "true"
+    text = urlencode({**query, "filter_path": ANSWER}, safe=",*")
+    return urlunsplit((parts.scheme, parts.netloc, path, text, ""))
+
+
+def root(url: str | None, cloud_id: str | None) -> str:
+    """
+    Give the URL of a cluster by its URL or its Cloud ID.
+
+    Raises:
+        ConfigError: there are both, or none, or it is no Cloud ID.
+    """
+    if (url is None) == (cloud_id is None):
+        raise ConfigError("give the url of the cluster, or its cloud_id")
+    return url if url is not None else cloud_url(cloud_id or "")
+
+
+def cloud_url(cloud_id: str) -> str:
+    """
+    Give the URL of a deployment by its Cloud ID.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        text = base64.b64decode(cloud_id.rpartition(":")[2], validate=True).decode()
+        host, deployment, *_ = text.split("$")
+    except (ValueError, binascii.Error) as error:
+        raise ConfigError("cloud_id is no Cloud ID, which is NAME: and a word of base64") from error
+    name, _, port = host.partition(":")
+    if not name or not deployment:
+        raise ConfigError("cloud_id names no host or no deployment")
+    return f"https://{deployment}.{name}{f':{port}' if port else ''}"
+
+
+def credentials(
+    api_key: str | tuple[str, str] | None, basic_auth: tuple[str, str] | None
+) -> dict[str, str]:
+    """
+    Give the header that says who asks; nothing where nobody is named.
+
+    Args:
+        api_key: as Elasticsearch gives it ("encoded"), or its id and its secret.
+
+    Raises:
+        ConfigError: there are both, or one is of another form.
+    """
+    if api_key is not None and basic_auth is not None:
+        raise ConfigError("give api_key or basic_auth, not both")
+    if isinstance(api_key, str) and api_key:
+        return {"Authorization": f"ApiKey {api_key}"}
+    for name, word, pair in (("api_key", "ApiKey", api_key), ("basic_auth", "Basic", basic_auth)):
+        match pair:
+            case (str(), str()):
+                encoded = base64.b64encode(":".join(pair).encode()).decode()
+                return {"Authorization": f"{word} {encoded}"}
+            case None:
+                continue
+            case _:
+                raise ConfigError(f"{name} must be two texts, such as ('name', 'secret')")
+    return {}
