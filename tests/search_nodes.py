@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from decimal import Decimal
 from pathlib import Path
 
 HERE = Path(__file__).parent / "search_node"
@@ -93,14 +94,9 @@ class Node:
         raise MissingError(f"{self.kind} does not start: {log}")
 
     def kill(self):
-        """End the process as a crash does."""
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self):
-        """End the process."""
+        """End the process as a crash does; nothing in a node is worth a tidier end."""
         if self._process:
-            self._process.kill()  # nothing in it is worth a tidy end
+            self._process.kill()
             self._process.wait()
             self._process.stdin.close()
 
@@ -137,24 +133,28 @@ class Node:
         self.post(f"/{index}/_refresh")
         return self.get(f"/{index}/_count")["count"]
 
-    def documents(self, index, size=10_000):
-        """Give the documents of an index by their ids."""
+    def empty(self):
+        """Delete all indices, and what was set for them."""
+        self.put("/_cluster/settings", {"persistent": {"action.auto_create_index": None}})
+        for name in self.get("/_all"):
+            for block in ("read_only_allow_delete", "write", "read_only"):
+                self.request("PUT", f"/{name}/_settings", {f"index.blocks.{block}": None})
+            self._good(*self.delete(f"/{name}"))
+
+    def documents(self, index):
+        """Give the documents of an index by their ids; numbers with a point as exact decimals."""
         self.post(f"/{index}/_refresh")
-        found, after = {}, []
-        while True:
-            body = {"size": size, "sort": [{"_doc": "asc"}], "query": {"match_all": {}}}
-            if not found:
-                answer = self.post(f"/{index}/_search?scroll=1m", body)
-            else:
-                answer = self.post("/_search/scroll", {"scroll": "1m", "scroll_id": after})
-            after, hits = answer["_scroll_id"], answer["hits"]["hits"]
-            found |= {hit["_id"]: hit["_source"] for hit in hits}
-            if not hits:
-                return found
+        found = {}
+        page = self.post(f"/{index}/_search?scroll=1m", {"size": 10_000, "sort": ["_doc"]})
+        while page["hits"]["hits"]:
+            found |= {hit["_id"]: hit["_source"] for hit in page["hits"]["hits"]}
+            wanted = {"scroll": "1m", "scroll_id": page["_scroll_id"]}
+            page = self.post("/_search/scroll", wanted)
+        return found
 
 
 def _read(text):
-    return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+    return json.loads(text, parse_float=Decimal) if text.startswith((b"{", b"[")) else text.decode()
 
 
 @contextlib.contextmanager
@@ -165,7 +165,7 @@ def started(kind, *settings, jvm=_JVM):
         try:
             yield node.start().wait()
         finally:
-            node.stop()
+            node.kill()
 
 
 def java_for(kind):

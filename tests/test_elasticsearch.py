@@ -265,6 +265,35 @@ def test_what_is_too_large_is_halved_and_the_size_is_kept():
     assert sum(size > limit for size in sizes) <= 4  # of the first batch, and its first halves
 
 
+def test_a_connection_that_breaks_twice_under_a_large_request_halves_it():
+    """As where a 413 is lost because the API closes while it still receives."""
+    index, limit = Index(), 150_000
+    rows = [{"id": number, "name": "x" * 1000} for number in range(1000)]
+
+    def small(request):
+        return Answer(cut="reset") if len(request.body) > limit else index(request)
+
+    with FakeApi(small) as api:
+        report = post_rows(rows, es(api, limits=Limits(concurrency=1)), key="id")
+        sizes = [len(request.body) for request in api.received]
+    assert report.delivered == len(index.documents) == 1000
+    assert set(index.seen.values()) == {1}
+    assert sum(size > limit for size in sizes) <= 4  # two of the first batch, and of a half
+    assert max(sizes[4:]) <= limit
+
+
+def test_a_connection_that_breaks_under_a_small_request_says_nothing_of_its_size():
+    index = Index()
+
+    def shaky(request):
+        return Answer(cut="reset") if request.attempt < 4 else index(request)
+
+    with FakeApi(shaky) as api:
+        report = post_rows(ROWS, es(api), key="id")
+        sizes = {len(request.body) for request in api.received}
+    assert (report.delivered, report.requests, len(sizes)) == (1200, 12, 3)
+
+
 def test_a_document_that_is_too_large_alone_is_rejected():
     index, failed = Index(), []
 

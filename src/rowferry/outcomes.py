@@ -33,6 +33,9 @@ LONGEST_PAUSE = 600.0
 
 _AFTER_CONFLICT = 1.0
 
+_SURELY_SENT = 64 * 1024
+"""Bytes that the sockets of both sides hold: a smaller request is there before it can break."""
+
 
 class Outcomes:
     """
@@ -127,6 +130,11 @@ class Outcomes:
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
         verdict = Verdict(fate, str(failure))
         self._pass_gate(lane, verdict, monotonic())
+        attempts = batch.attempts
+        if attempts and fate is Fate.AMBIGUOUS and _breaks_for_its_size(batch, attempts):
+            self._learn_size(batch.size // 2)
+            self._divide(batch.again(attempts.divided()))
+            return
         self._try_again(lane, batch, verdict, None)
 
     def _act_on_pieces(
@@ -309,3 +317,12 @@ class Outcomes:
         answer = self._api.redact(said) if said else self._settling.shown(response)
         self._settling.reject(Rejection(batch, kind, reason, status, answer), sure=sure)
         self._on_settled(batch)
+
+
+def _breaks_for_its_size(batch: Batch, attempts: Attempts) -> bool:
+    """
+    Tell whether a batch whose connection broke, and broke before, may be too large for the API.
+
+    Some close the connection while they still receive, and their 413 is lost with it.
+    """
+    return attempts.broken and batch.count > 1 and batch.size > _SURELY_SENT
