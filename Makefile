@@ -1,6 +1,8 @@
 # Everything that a contributor needs. PYTHON chooses the interpreter of a new .venv.
 PYTHON ?= python3
 VENV ?= .venv
+# Test files that run at a time; each process starts servers of its own.
+JOBS ?= auto
 # Further requirements, such as requirements-servers.txt, where what it builds with is there.
 ALSO ?=
 BIN := $(VENV)/bin
@@ -24,7 +26,7 @@ demo: $(READY)  ## 28,000 real airports into a local API, three ways
 	$(BIN)/python examples/demo.py
 
 test: $(READY)  ## all tests; a server that is missing is a skip that says so
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1005,7 +1005,7 @@ SAME = [
     ("2024-01-02 03:04:05+05:30", (bytearray, 34, 7), True),
     ("12:00:00", (bytearray, 34, 7), False),
     ("ab", (bytearray, 0, 0), False),
-    (object(), (int, 10, 0), False),
+    pytest.param(object(), (int, 10, 0), False, id="an object"),
 ]
 
 

@@ -69,7 +69,7 @@ def test_an_interrupt_in_a_function_of_a_row_is_no_failed_row():
         (0, [0]),
         ([{"a": 1}, {"a": 2}], [{"a": 1}, {"a": 2}]),
         (({"a": 1},), [{"a": 1}]),
-        ((n for n in (1, 2)), [1, 2]),
+        pytest.param((n for n in (1, 2)), [1, 2], id="a generator"),
         ([], []),
         ([None], [None]),
     ],
