@@ -338,6 +338,14 @@ def test_a_server_that_is_no_elasticsearch_stops_the_run():
     assert caught.value.exit_code == 2
 
 
+def test_a_server_that_takes_anything_is_no_elasticsearch_either():
+    with FakeApi(201) as api, pytest.raises(exceptions.TransferError) as caught:
+        post_rows(ROWS, es(api, batch_size=100), key="id")
+    assert "the answer 201 is none to _bulk" in str(caught.value)
+    assert caught.value.report.delivered == 0
+    assert caught.value.exit_code == 2
+
+
 def test_answers_may_be_larger_than_those_of_others():
     index = Index()
 

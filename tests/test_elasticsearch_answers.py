@@ -1,12 +1,17 @@
 """What each answer to `_bulk` means, by the error's type before its status; as nodes give them."""
 
+import inspect
 import json
+from pathlib import Path
 
 import pytest
 
+from rowferry import Api, elasticsearch
 from rowferry.batches import Attempts, Fate, Response
+from rowferry.formats import elasticsearch_answers
+from rowferry.formats.elasticsearch_actions import OPS
 from rowferry.formats.elasticsearch_answers import Item, ItemError, Reader, error_of
-from rowferry.verdict import Items, Rules, Verdict
+from rowferry.verdict import Items, Rules
 
 RULES = Rules(frozenset({200, 201, 202, 204}))
 DOUBTFUL = Attempts(since=0.0, delivered_before=0, tries=1, ambiguous=1, ever_doubtful=True)
@@ -194,17 +199,20 @@ def test_an_answer_without_errors_is_only_counted(body, monkeypatch):
 @pytest.mark.parametrize("body", [FILTERED, ES7, ES9, MIXED])
 @pytest.mark.parametrize("count", [1, 3, 500])
 def test_an_answer_with_another_number_of_items_says_nothing_of_any(body, count):
-    verdict = Reader(RULES).read(answer(200, body), count, None)
-    assert verdict.fate is Fate.AMBIGUOUS
-    assert f"items for {count} documents" in verdict.reason
+    unread = Reader(RULES).read(answer(200, body), count, None)
+    assert f"items for {count} documents" in unread.reason
+    assert unread.error is None
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b"[]", b"<html>", b'{"errors":false}', b'{"errors":false,"items":[{"index":{}}]}'],
 )
-def test_a_success_that_is_no_answer_to_bulk_says_nothing_of_any(body):
-    assert Reader(RULES).read(answer(200, body), 1, None).fate is Fate.AMBIGUOUS
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_success_that_is_no_answer_to_bulk_says_nothing_of_any(status, body):
+    unread = Reader(RULES).read(answer(status, body), 1, None)
+    assert unread.reason.startswith(f"the answer {status} is none to _bulk")
+    assert unread.error
 
 
 def test_an_answer_that_stops_the_run_still_tells_what_it_took():
@@ -278,5 +286,51 @@ def test_an_error_may_be_an_object_or_a_text():
     assert error_of(b"") == error_of(b"<html>") == error_of(b"{}") == ItemError()
 
 
-def test_verdicts_are_made_where_statuses_are_ambiguous_too():
-    assert isinstance(read(200, b"", 1), Verdict)
+# the documents
+
+PAGE = (Path(__file__).parent.parent / "docs" / "elasticsearch.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("## What an answer leads to")[2].partition("## Speed")[0]
+ENDS = {
+    Fate.REFUSED: "go again alone",
+    Fate.STOP: "**the run stops**",
+    Fate.AUTH: "**the run stops** with AuthError",
+    Fate.REJECTED: "rejected",
+    Fate.AMBIGUOUS: "ambiguous",
+}
+
+
+def documented(kind, reason):
+    """Give what the page says that an error leads to."""
+    lines = [line for line in SECTION.splitlines() if f"`{kind}`" in line]
+    if "SERVICE_UNAVAILABLE" in reason:
+        lines = [line for line in lines if "SERVICE_UNAVAILABLE" in line]
+    elif "flood-stage" in reason:
+        lines = [line for line in lines if "flood stage" in line]
+    elif kind == "cluster_block_exception":
+        lines = [line for line in lines if "any other" in line]
+    end = lines[0].split("|")[2].strip()
+    above = SECTION.partition(lines[0])[0].splitlines()
+    while end == "the same":
+        end = above.pop().split("|")[2].strip()
+    return end
+
+
+@pytest.mark.parametrize("row", ITEMS, ids=map(names, ITEMS))
+def test_the_page_says_what_an_error_leads_to(row):
+    kind, _, reason, fate, _ = row
+    if "pipeline with id" in reason:
+        kind = "pipeline with id [...] does not exist"
+    if f"`{kind}`" not in SECTION:
+        assert fate is Fate.REJECTED or kind == "something_new"
+        return
+    assert ENDS[fate] in documented(kind, reason)
+
+
+def test_the_page_names_every_type_that_is_known_and_every_option():
+    known = [*elasticsearch_answers._BY_TYPE, elasticsearch_answers._TYPE_OF_BLOCKS]
+    assert [kind for kind in known if f"`{kind}`" not in SECTION] == []
+    options = set(inspect.signature(Api.elasticsearch).parameters) - {"url", "headers", "options"}
+    assert [name for name in sorted(options) if f"`{name}" not in PAGE] == []
+    assert [op for op in OPS if f'`"{op}"`' not in PAGE] == []
+    functions = [name for name in vars(elasticsearch) if f"`{name}(" in PAGE]
+    assert functions == ["mapping_of", "mapping_of_rows", "create_index", "refresh", "reload"]

@@ -25,12 +25,14 @@ from rowferry.exceptions import ConfigError, TransferError
 from rowferry.extract import iter_chunks
 from rowferry.formats.elasticsearch import Elasticsearch
 from rowferry.formats.elasticsearch_answers import error_of
+from rowferry.transforms import shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rowferry.api import Api
     from rowferry.records import Report
+    from rowferry.transforms import Transform
 
 _FIRST_ROWS = 1000
 _LAST_SEARCHES = 1.0
@@ -67,6 +69,7 @@ def mapping_of(
     conn: Any,
     *,
     parameters: Sequence[Any] | Mapping[str, Any] = (),
+    transform: Transform | None = None,
     fields: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """
@@ -78,6 +81,7 @@ def mapping_of(
     Args:
         conn: a connection, a `DbParams` or a URL.
         parameters: fill the placeholders of the query.
+        transform: of the rows, as `copy_to_api` takes it.
         fields: of columns for which another one is wanted: `{"code": {"type": "keyword"}}`.
 
     Raises:
@@ -86,7 +90,8 @@ def mapping_of(
         QueryError: the query cannot be run.
     """
     chunks = iter_chunks(select_query, conn, parameters=parameters, chunk_size=_FIRST_ROWS)
-    return mapping_of_rows(next(iter(chunks), []), fields=fields)
+    records = shape(next(iter(chunks), []), transform, None).records
+    return mapping_of_rows(records, fields=fields)
 
 
 def mapping_of_rows(
@@ -290,7 +295,11 @@ def _ask(
     if status >= _ERRORS:
         said = api.redact(str(error_of(text)))
         raise TransferError(f"{method} {api.endpoint.origin}{target} answered {status}: {said}")
-    return msgspec.json.decode(text, type=dict[str, Any])
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        what = f"{method} {api.endpoint.origin}{target} answered {status} without any JSON"
+        raise TransferError(f"{what}: is this Elasticsearch?") from error
 
 
 def _connection(api: Api) -> http.client.HTTPConnection:

@@ -113,9 +113,9 @@ class Outcomes:
             keyed=self._key_line in batch.header,
         )
         read = self._read(response, batch.count, batch.attempts) if self._read else None
-        if isinstance(read, Items):
-            divided = pieces_of(batch, read, self._opened)
-            self._act_on_pieces(lane, batch, response, divided, now)
+        if isinstance(read, Items | Unread):
+            told = pieces_of(batch, read, self._opened) if isinstance(read, Items) else read
+            self._act_on_pieces(lane, batch, response, told, now)
             return
         verdict = read or verdict
         if verdict.fate is Fate.DELIVERED and self._api.item_results:

@@ -9,13 +9,16 @@ if TYPE_CHECKING:
 
     from rowferry.batches import Attempts, Response
     from rowferry.records import Key
+    from rowferry.splitting import Unread
     from rowferry.values import UnencodableError
     from rowferry.verdict import Items, Rules, Verdict
 
-ReadAnswer: TypeAlias = "Callable[[Response, int, Attempts | None], Items | Verdict | None]"
+ReadAnswer: TypeAlias = (
+    "Callable[[Response, int, Attempts | None], Items | Unread | Verdict | None]"
+)
 """
 Takes an answer, how many records were sent, and what happened to them before; gives what became of
-each, or of all, or None where the status alone says it.
+each, that it cannot be told, or what becomes of all; None where the status alone says that.
 """
 
 Frame: TypeAlias = (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rowferry.batches import Fate
+from rowferry.splitting import Unread
 from rowferry.verdict import RETRYABLE, Items, Verdict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _TOOK = rb'(?:"(?:ingest_)?took":\d+,)*'
 _GOOD = re.compile(rb'\{%b"errors":false,%b"items":\[' % (_TOOK, _TOOK))
 _STATUS = b'"status":'
 _FAILED_OVER = "used"
-_OK = 200
+_REDIRECTS = 300
 _ERRORS = 400
 _FORBIDDEN = 403
 _MISSING = 404
@@ -168,7 +169,7 @@ class Reader:
 
     def read(
         self, response: Response, count: int, attempts: Attempts | None
-    ) -> Items | Verdict | None:
+    ) -> Items | Unread | Verdict | None:
         """
         Say what an answer means.
 
@@ -177,10 +178,10 @@ class Reader:
             attempts: of them before this one; None where this was the first.
 
         Returns:
-            What became of each document, what becomes of all, or None where the status alone says
-            that.
+            What became of each document; or that it cannot be told; or what becomes of all, None
+            where the status alone says that.
         """
-        if response.status != _OK:
+        if response.status >= _REDIRECTS:
             return read_whole(response, count)
         body = response.body
         if _GOOD.match(body) and body.count(_STATUS) == count:  # 5 us; 500 items one by one are 90
@@ -188,10 +189,10 @@ class Reader:
         try:
             items = _decode(body).items
         except msgspec.MsgspecError as error:
-            return Verdict(Fate.AMBIGUOUS, f"the answer 200 is none to _bulk: {error!s:.200}")
+            why = f"the answer {response.status} is none to _bulk ({error!s:.200})"
+            return Unread(f"{why}: is url that of _bulk, and is this Elasticsearch?", error)
         if len(items) != count or not all(len(item) == 1 for item in items):
-            why = f"the answer has {len(items):,} items for {count:,} documents"
-            return Verdict(Fate.AMBIGUOUS, why)
+            return Unread(f"the answer has {len(items):,} items for {count:,} documents")
         return self._sorted_out(items, attempts)
 
     def _sorted_out(self, items: list[dict[str, Item]], attempts: Attempts | None) -> Items:
