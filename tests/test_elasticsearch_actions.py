@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+import re
 import uuid
 from decimal import Decimal
 
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowferry import Api, exceptions
+from rowferry import Api, auth, exceptions
 from rowferry.formats.elasticsearch import Elasticsearch
-from rowferry.formats.elasticsearch_templates import NoTextError, Template, id_of, text_of
+from rowferry.formats.elasticsearch_templates import Template, id_of
 from rowferry.values import encode_chunk
 
 
@@ -20,7 +21,7 @@ def framed(rows, keys=(), **options):
     texts, errors = encode_chunk(rows)
     assert not errors
     body_format = Elasticsearch(**options)
-    lines, errors = body_format.frame(texts, rows, keys)
+    lines, errors = body_format.frame(texts, rows, (), keys)
     return [[json.loads(line) for line in text.splitlines()] for text in lines], errors
 
 
@@ -101,13 +102,13 @@ def test_a_version_is_a_whole_number(version):
     assert "no whole number" in astray({"v": version}, (1,), version="{v}")
 
 
-@pytest.mark.parametrize("version", [0, 5, 5.0, Decimal(5), "5", 2**63 - 1])
+@pytest.mark.parametrize("version", [0, 5, Decimal(5), "5", 2**63 - 1])
 def test_a_version_may_be_of_any_type_that_holds_one(version):
     assert line({"v": version}, (1,), version="{v}")[0]["index"]["version"] == int(version)
 
 
 def test_a_column_that_is_not_there_is_a_mistake_of_the_call():
-    with pytest.raises(exceptions.ConfigError, match="no column for index, nope in a row; there"):
+    with pytest.raises(exceptions.ConfigError, match="the records have no column 'nope'"):
         framed([ROW], [(7,)], index="x-{nope}")
 
 
@@ -120,8 +121,8 @@ IDS = [
     ((7, "x/y", "z"), "7/x%2Fy/z"),
     ((True,), "true"),
     ((Decimal("1.50"),), "1.50"),
-    ((Decimal("1E+3"),), "1000"),
-    ((7.0,), "7"),
+    ((Decimal("1E+3"),), "1E+3"),
+    ((7.5,), "7.5"),
     ((dt.date(1899, 12, 31),), "1899-12-31"),
     ((dt.datetime(2026, 1, 2, 3, 4, 5),), "2026-01-02T03:04:05"),  # noqa: DTZ001 - as columns are
     ((uuid.UUID(int=1),), "00000000-0000-0000-0000-000000000001"),
@@ -144,10 +145,9 @@ def test_an_id_is_the_text_of_the_key(key, text):
         (("",), "the id is empty"),
         (("x" * 513,), "has 513 bytes; 512 are allowed"),
         (("ä" * 257,), "has 514 bytes"),
-        ((1.5,), "no text to address a document by"),
-        ((float("nan"),), "no text to address a document by"),
-        (([1],), "no text to address a document by"),
-        (("\ud800",), "surrogates not allowed"),
+        ((float("nan"),), "no number that JSON has"),
+        (([1],), "holds values of its own"),
+        (("\ud800",), "no valid Unicode"),
     ],
 )
 def test_a_key_that_is_no_id_rejects_its_record(key, words):
@@ -182,7 +182,7 @@ def test_a_chunk_of_ids_is_the_same_as_one_by_one(keys):
 def test_bodies_can_be_taken_apart_again(numbers, op):
     body_format = Elasticsearch(op=op)
     texts, _ = encode_chunk([{"n": number} for number in numbers])
-    records, _ = body_format.frame(texts, texts, [(number,) for number in numbers])
+    records, _ = body_format.frame(texts, texts, (), [(number,) for number in numbers])
     assert body_format.split(body_format.join(records), list(map(len, records))) == records
 
 
@@ -198,10 +198,8 @@ def test_bodies_can_be_taken_apart_again(numbers, op):
         ({"version": "{v}", "op": "create"}, "version goes with op 'index' or 'delete'"),
         ({"id": 5}, "id must be True (the key), None or text, not 5"),
         ({"id": False}, "id must be True"),
-        ({"index": "x-{"}, "index='x-{' cannot be read"),
-        ({"index": "x-{}"}, "between braces stands a column's name"),
-        ({"index": "x-{a!r}"}, "between braces stands a column's name"),
-        ({"routing": "{a:>3}"}, "between braces stands a column's name"),
+        ({"index": "x-{"}, "index has a brace that stands alone"),
+        ({"index": "x-{}"}, "index has a brace that stands alone"),
         ({"pipeline": 3}, "pipeline must be text"),
     ],
 )
@@ -216,8 +214,6 @@ def test_a_template_knows_its_columns_and_whether_it_is_none():
     assert Template("x", "a").constant == "a"
     assert Template("x", "{{a}}").constant == "{a}"
     assert Template("x", "{a}").constant is None
-    with pytest.raises(NoTextError):
-        text_of(object())
 
 
 # the URL
@@ -254,6 +250,13 @@ def test_what_differs_stands_in_the_action_lines():
     )
 
 
+def test_messages_may_name_a_pipeline_though_it_stands_in_the_url():
+    made = api(pipeline="nightly", require_alias=True)
+    assert made.redact("pipeline with id [nightly] does not exist: true") == (
+        "pipeline with id [nightly] does not exist: true"
+    )
+
+
 def cloud(text):
     return "my-cluster:" + base64.b64encode(text.encode()).decode()
 
@@ -277,14 +280,16 @@ def test_a_cloud_id_is_a_url(text, origin):
     ("options", "header"),
     [
         ({}, None),
-        ({"api_key": "abc"}, "ApiKey abc"),
-        ({"api_key": ("id", "secret")}, "ApiKey aWQ6c2VjcmV0"),
-        ({"basic_auth": ("me", "pa:ss")}, "Basic bWU6cGE6c3M="),
-        ({"headers": {"Authorization": "Bearer x"}}, "Bearer x"),
+        ({"api_key": "abc"}, b"ApiKey abc"),
+        ({"api_key": ("id", "secret")}, b"ApiKey aWQ6c2VjcmV0"),
+        ({"auth": auth.Basic("me", "pa:ss")}, b"Basic bWU6cGE6c3M="),
+        ({"url": "http://me:pa@localhost"}, b"Basic bWU6cGE="),
+        ({"headers": {"Authorization": "Bearer x"}}, b"Bearer x"),
     ],
 )
 def test_who_asks_is_said_in_a_header(options, header):
-    assert api(**options).headers.get("Authorization") == header
+    found = re.search(rb"\r\nAuthorization: ([^\r]*)", api(**options).head)
+    assert (found and found[1]) == header
 
 
 @pytest.mark.parametrize(
@@ -299,10 +304,10 @@ def test_who_asks_is_said_in_a_header(options, header):
         ({"url": "http://h/?pretty"}, "url must be that of the cluster"),
         ({"url": "ftp://h"}, "url must begin with http"),
         ({"url": 5}, "url must be text"),
-        ({"api_key": "a", "basic_auth": ("b", "c")}, "not both"),
-        ({"api_key": ("a", "b", "c")}, "api_key must be two texts"),
-        ({"api_key": ""}, "api_key must be two texts"),
-        ({"basic_auth": "me:secret"}, "basic_auth must be two texts"),
+        ({"api_key": "a", "auth": auth.Basic("b", "c")}, "not both"),
+        ({"api_key": ("a", "b", "c")}, "api_key must be text, or its id and secret"),
+        ({"api_key": ""}, "api_key must be text, or its id and secret"),
+        ({"api_key": "a", "url": "http://example.com"}, "credentials would go unencrypted"),
         ({"index": ""}, "index must be text that is not empty"),
         ({"index": None}, "index must be text that is not empty"),
     ],
@@ -311,4 +316,3 @@ def test_a_cluster_that_is_not_said_clearly(options, words):
     with pytest.raises(exceptions.ConfigError) as caught:
         api(**options)
     assert words in str(caught.value)
-    assert "secret" not in str(caught.value).replace("'secret'", "")

@@ -11,12 +11,12 @@ import rowferry
 FLOORS = (
     """exceptions records batches version""",
     """abort adaptive batching budget checks column_types gate idempotency json_text keyset ledger
-    limits logs ordering quota refusals retry row_factories splitting sql transforms values
-    verdict""",
-    """databases formats http api""",
+    limits logs ordering quota redaction refusals retry row_factories splitting sql templates
+    transforms values verdict""",
+    """databases formats http auth heads api""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer lanes settling waiting aside outcomes delivery
-    pipeline""",
+    insert whole_table copying sources handoff dialer credentials lanes settling waiting aside
+    outcomes delivery pipeline""",
     """transfer running options observe testing elasticsearch __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from rowferry import Api, copy_to_api, elasticsearch, exceptions, post_rows
+from rowferry import Api, auth, copy_to_api, elasticsearch, exceptions, post_rows
 from rowferry.testing import Answer, FakeApi
 
 QUERY = "SELECT id, name, depth, active FROM t"
@@ -214,6 +214,34 @@ def test_a_cluster_that_says_no_or_nothing_tells_no_secret():
     with pytest.raises(exceptions.TransferError) as caught:
         elasticsearch.refresh(api)
     assert "canary" not in str(caught.value)
+
+
+class Signing:
+    """A scheme that signs."""
+
+    def __init__(self):
+        self.headers = {"X-Constant": "a"}
+        self.parameters = {"p": "q"}
+
+    def sign(self, request):
+        return {"X-Signed": f"{request.method} {request.url} {request.headers['X-Constant']}"}
+
+
+def test_the_cluster_is_told_who_asks_as_by_a_transfer():
+    with FakeApi(Answer(status=200, body=b"{}")) as fake:
+        url = fake.url.removesuffix("/records")
+        elasticsearch.refresh(Api.elasticsearch(url, index="t", auth=auth.Basic("me", "word")))
+        elasticsearch.refresh(Api.elasticsearch(url, index="t", auth=Signing()))
+    basic, signed = fake.received
+    assert basic.headers["authorization"] == "Basic bWU6d29yZA=="
+    assert signed.path == "/t/_refresh?p=q"
+    assert signed.headers["x-signed"] == f"POST {url}/t/_refresh?p=q a"
+
+
+def test_tokens_are_not_fetched_for_indexes():
+    scheme = auth.OAuth2ClientCredentials("http://127.0.0.1:1/token", "id", "secret")
+    with pytest.raises(exceptions.ConfigError, match="tokens are fetched"):
+        elasticsearch.refresh(Api.elasticsearch("http://127.0.0.1:1", index="t", auth=scheme))
 
 
 def test_a_reload_runs_within_a_loop_too(es9):

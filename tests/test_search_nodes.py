@@ -125,6 +125,12 @@ def test_each_row_may_say_what_is_to_be_done_and_where(node):
     assert node.get("/x-2/_doc/n4?routing=s")["_routing"] == "s"
 
 
+def test_bodies_may_be_compressed(index):
+    rows = [row | {"id": "x"} if row["id"] == 7 else row for row in ROWS]
+    report, errors = failing(index, rows, compression="gzip")
+    assert (report.delivered, list(errors), index.count("t")) == (1199, ["x"], 1199)
+
+
 def test_a_pipeline_and_an_alias_may_be_the_same_for_all(index):
     index.put("/_ingest/pipeline/p", {"processors": []})
     index.put("/t/_alias/a")
@@ -297,7 +303,7 @@ def test_action_lines_that_a_node_drops_in_silence_are_missed(index):
 def test_an_answer_is_no_longer_than_it_has_to_be(index):
     connection = http.client.HTTPConnection("127.0.0.1", index.port)
     api = es(index)
-    records, _ = api.format.frame([b'{"id":1}', b'{"id":"x"}'], [{}, {}], [(1,), (2,)])
+    records, _ = api.format.frame([b'{"id":1}', b'{"id":"x"}'], [{}, {}], (), [(1,), (2,)])
     headers = {"Content-Type": api.format.content_type}
     connection.request("POST", api.endpoint.target, api.format.join(records), headers)
     answer = json.loads(connection.getresponse().read())

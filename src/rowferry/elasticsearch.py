@@ -16,14 +16,14 @@ import http.client
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from rowferry import auth
 from rowferry.column_types import ColumnType, of_values
 from rowferry.exceptions import ConfigError, TransferError
 from rowferry.extract import iter_chunks
-from rowferry.formats.elasticsearch import Elasticsearch
 from rowferry.formats.elasticsearch_answers import error_of
 from rowferry.transforms import shape
 
@@ -136,12 +136,10 @@ class _Place(NamedTuple):
     Attributes:
         root: path of the cluster, mostly empty.
         alias: or index.
-        query: of the URL.
     """
 
     root: str
     alias: str
-    query: str
 
 
 def create_index(
@@ -260,16 +258,16 @@ def _create(
 
 
 def _place_of(api: Api) -> _Place:
-    path, _, query = api.endpoint.target.partition("?")
+    path = urlsplit(api.url).path
     root, _, index = path.removesuffix("/_bulk").rpartition("/")
-    if not isinstance(api.format, Elasticsearch) or not path.endswith("/_bulk") or not index:
+    if not hasattr(api.format, "reader") or not path.endswith("/_bulk") or not index:
         raise ConfigError("api must be an Api.elasticsearch(…) with one index for all documents")
-    return _Place(root, unquote(index), query)
+    return _Place(root, unquote(index))
 
 
 def _sending_to(api: Api, place: _Place, index: str) -> Api:
-    url = f"{api.endpoint.origin}{place.root}/{index}/_bulk?{place.query}"
-    return dataclasses.replace(api, url=url)
+    path = f"{place.root}/{index}/_bulk"
+    return dataclasses.replace(api, url=urlunsplit(urlsplit(api.url)._replace(path=path)))
 
 
 def _ask(
@@ -281,11 +279,12 @@ def _ask(
     Raises:
         TransferError: it cannot be reached, or says no.
     """
-    data = None if body is None else msgspec.json.encode(body)
-    headers = {**api.headers, "Content-Type": "application/json", "Accept": "application/json"}
+    data = b"" if body is None else msgspec.json.encode(body)
+    parameters = getattr(api.scheme, "parameters", {})
+    asked = f"{target}?{urlencode(parameters)}" if parameters else target
     try:
         with closing(_connection(api)) as connection:
-            connection.request(method, target, data, headers)
+            connection.request(method, asked, data, _headers(api, method, asked, data))
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -300,6 +299,32 @@ def _ask(
     except msgspec.MsgspecError as error:
         what = f"{method} {api.endpoint.origin}{target} answered {status} without any JSON"
         raise TransferError(f"{what}: is this Elasticsearch?") from error
+
+
+def _headers(api: Api, method: str, target: str, body: bytes) -> dict[str, str]:
+    """
+    Give the headers of a request to the cluster.
+
+    Raises:
+        ConfigError: the credentials would have to be fetched first.
+    """
+    if hasattr(api.scheme, "flow"):
+        raise ConfigError(
+            "indexes cannot be looked after with an auth= whose tokens are fetched: make the index "
+            "by other means"
+        )
+    headers = {
+        "Host": api.endpoint.authority,
+        "Accept": "application/json",
+        **{name: text for name, text in api.headers.items() if name.lower() != "content-type"},
+        **getattr(api.scheme, "headers", {}),
+        "Content-Type": "application/json",
+    }
+    sign = getattr(api.scheme, "sign", None)
+    if sign is None:
+        return headers
+    request = auth.Request(method, f"{api.endpoint.origin}{target}", headers, body)
+    return {**headers, **sign(request)}
 
 
 def _connection(api: Api) -> http.client.HTTPConnection:

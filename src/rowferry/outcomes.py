@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.credentials import Credentials
     from rowferry.gate import Gate
     from rowferry.handoff import Handoff
     from rowferry.http.connection import ExchangeError
@@ -50,6 +51,7 @@ class Outcomes:
         api: what its answers mean, and how often to send again.
         ledger: counts what happens.
         handoff: is told of batches that are divided.
+        credentials: are asked for new ones.
         gate: is told of every answer.
         waiting: takes what is to be sent again.
         settling: takes what is done with.
@@ -69,6 +71,7 @@ class Outcomes:
         ledger: Ledger,
         handoff: Handoff,
         *,
+        credentials: Credentials,
         gate: Gate,
         waiting: Waiting,
         settling: Settling,
@@ -82,6 +85,7 @@ class Outcomes:
         self._api = api
         self._ledger = ledger
         self._handoff = handoff
+        self._credentials = credentials
         self._gate = gate
         self._waiting = waiting
         self._settling = settling
@@ -99,7 +103,7 @@ class Outcomes:
             ledger,
             timers,
             in_vain=self._nothing_to_send,
-            on_poison=self._give_up,
+            on_poison=self._give_up_late,
             on_outage=self._stop_for_outage,
         )
 
@@ -111,6 +115,7 @@ class Outcomes:
             count=batch.count,
             attempts=batch.attempts,
             keyed=self._key_line in batch.header,
+            method=batch.method,
         )
         read = self._read(response, batch.count, batch.attempts) if self._read else None
         if isinstance(read, Items | Unread):
@@ -137,7 +142,7 @@ class Outcomes:
             case Fate.REJECTED:
                 self._reject(batch, RejectedError, verdict, response)
             case Fate.AUTH:
-                self._settling.stop_for(AuthError, verdict.reason, response)
+                self._ask_for_credentials(lane, batch, verdict, response)
             case Fate.STOP:
                 self._settling.stop_for(TransferError, verdict.reason, response)
             case _:
@@ -146,7 +151,7 @@ class Outcomes:
     def act_on_failure(self, lane: Lane, batch: Batch, failure: ExchangeError) -> None:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
-        verdict = Verdict(fate, str(failure))
+        verdict = Verdict(fate, self._credentials.redact(str(failure)))
         self._pass_gate(lane, verdict, monotonic())
         attempts = batch.attempts
         if attempts and fate is Fate.AMBIGUOUS and _breaks_for_its_size(batch, attempts):
@@ -260,13 +265,43 @@ class Outcomes:
             self._on_stop(TransferError(f"{self._api}: {wants}"))
             return
         now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
-        before = batch.attempts or Attempts(now, lane.delivered_before, delivered_since=delivered)
-        attempts = before.after(
-            verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
+        before = batch.attempts or Attempts(now, lane.delivered_before, failed_at=now)
+        outage = self._outage(before)
+        probe = lane.probe and outage is not None and retry.max_retries > 0
+        attempts = before.after(verdict.fate, broken=response is None, probe=probe)
+        step = retry.next_step(
+            attempts, now, delivered=delivered, outage=outage, proof=self._gate.proof
         )
-        outage = self._gate.outage_since
-        step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
         self._take(step, Failure(batch, attempts, verdict, response))
+
+    def _outage(self, attempts: Attempts) -> float | None:
+        """
+        Give since when nothing gets through; None where something does.
+
+        And None where nothing is left to be sent but what mostly failed while others got through:
+        that nothing of it gets through is no news, and it would be waited for in vain.
+        """
+        since = self._gate.outage_since
+        if since is None or not self.ended or self._waiting.new:
+            return since
+        left = [attempts, *(batch.attempts for batch in self._waiting.failed)]
+        by_itself = sum(self._gate.proof > each.failed_at for each in left if each)
+        return None if 2 * by_itself >= len(left) else since
+
+    def _ask_for_credentials(
+        self, lane: Lane, batch: Batch, verdict: Verdict, response: Response
+    ) -> None:
+        """Send a batch again with new credentials, before all others; where none help, stop."""
+        now = monotonic()
+        before = batch.attempts or Attempts(now, lane.delivered_before, failed_at=now)
+        attempts = before.after(Fate.AUTH, broken=False)
+        problem = self._credentials.refused(lane.head, attempts)
+        if problem:
+            self._settling.stop_for(AuthError, f"{verdict.reason}: {problem}", response)
+        elif not self.stopping:
+            self._ledger.problem = verdict.reason
+            self._waiting.add_first([batch.again(attempts)])
+            self._on_ready()
 
     def _take(self, step: Step, failure: Failure) -> None:
         """Do what is to be done with a batch that failed."""
@@ -279,11 +314,15 @@ class Outcomes:
             case Step.WAIT:
                 self._gate.close(monotonic())
                 self._waiting.wake()
-                self._put_off(failure.anew(self._ledger.delivered), verdict.fate, 0.0)
+                self._put_off(failure.anew(self._ledger.delivered, monotonic()), verdict.fate, 0.0)
             case Step.ASIDE if self._settling.keep_going:
                 self._aside.add(failure)
             case Step.ASIDE if failure.overtaken(self._ledger.delivered):
                 self._give_up(failure)
+            case Step.POISON if batch.count > 1 and retry.max_retries:
+                self._divide(
+                    failure.anew(self._ledger.delivered, monotonic())
+                )  # perhaps it is one of them
             case Step.POISON:
                 self._give_up(failure)
             case _:
@@ -293,6 +332,11 @@ class Outcomes:
         """Settle a batch that the API cannot take, while others get through."""
         verdict = Verdict(failure.verdict.fate, failure.reason, word="exhausted")
         self._reject(failure.again, ExhaustedError, verdict, failure.response)
+
+    def _give_up_late(self, failure: Failure) -> None:
+        """Do so where no worker goes on after it; a batch may have waited for this one's turn."""
+        self._give_up(failure)
+        self._on_ready()
 
     def _stop_for_outage(self, failure: Failure) -> None:
         """Stop the run: nothing gets through, and for too long."""
@@ -308,7 +352,7 @@ class Outcomes:
             self._waiting.again.append(batch)
             return
         else:
-            tries = batch.attempts.tries if batch.attempts else 1
+            tries = max(1, batch.attempts.backoffs if batch.attempts else 1)
             backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
             wait = max(backoff, least)
         self._waiting.put_off(batch)
@@ -371,7 +415,7 @@ class Outcomes:
         """Settle records that the API will not take; *said* is what it answered of just these."""
         if status is None and response is not None:
             status = response.status
-        answer = self._api.redact(said) if said else self._settling.shown(response)
+        answer = self._credentials.redact(said) if said else self._settling.shown(response)
         rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
         self._settling.reject(rejection, sure=sure)
         self._on_settled(batch)

@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -23,7 +23,7 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
-from rowferry.formats.contract import frame_of, split_of
+from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
@@ -173,7 +173,9 @@ class Run:
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
-        self._frame = frame_of(api.format)
+        self._templates = api.templates
+        self._encode = encode_of(api.format)
+        self._framing = framing_of(api.format)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -282,7 +284,7 @@ class Run:
                 transfer.transform,
                 transfer.key,
                 transfer.ordering_key,
-                keep_rows=self._frame is not None,
+                self._columns,
             )
         except Exception as error:
             if transfer.key:
@@ -290,29 +292,54 @@ class Run:
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
 
+    @property
+    def _columns(self) -> Collection[str]:
+        """Columns that say where a record goes."""
+        of_requests = self._templates.columns if self._templates else ()
+        return (*of_requests, *(self._framing.columns if self._framing else ()))
+
     def _hand_over(self, shaped: Shaped, kinds: Mapping[str, type] | None) -> int:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
-        bodies, errors = encode_chunk(shaped.records, kinds)
-        if self._frame:
-            bodies, astray = self._frame(bodies, shaped.rows, shaped.keys)
+        if self._encode:
+            bodies, errors = self._encode(shaped.records)
+        else:
+            bodies, errors = encode_chunk(shaped.records, kinds)
+        if self._framing:
+            bodies, astray = self._framing.frame(bodies, shaped.records, shaped.rows, shaped.keys)
             errors = astray | errors
+        lines, headers = self._requests(shaped, bodies, errors)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
         failed = [_with_key(key, row) for key, row in shaped.failed]
         if errors:
-            failed += [_unsendable(shaped, index, error) for index, error in errors.items()]
+            failed += [_unsendable(shaped, index, error) for index, error in sorted(errors.items())]
             shaped, bodies = shaped.without(errors), _without(errors, bodies)
+            lines, headers = _without(errors, lines), _without(errors, headers)
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        headers: list[bytes] = []
         if self._keys and transfer.api.idempotency_header:
-            headers = self._keys.headers(transfer.api.idempotency_header, shaped.keys)
-        origins = self._origins(shaped)
-        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
+            keys = self._keys.headers(transfer.api.idempotency_header, shaped.keys)
+            headers = list(map(bytes.__add__, keys, headers)) if headers else keys
+        origins, turns = self._origins(shaped), shaped.turns
+        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=turns, lines=lines))
         self._fail(failed)
         return size
+
+    def _requests(
+        self, shaped: Shaped, bodies: list[bytes], errors: dict[int, UnencodableError]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Give the line and the headers that each record makes; empty a body that is not sent."""
+        if self._templates is None:
+            return [], []
+        first = not self._ledger.records
+        rendered = self._templates.render(shaped.records, shaped.rows, first=first)
+        for index in rendered.bare:
+            bodies[index] = b""
+        for index, error in rendered.errors.items():
+            errors.setdefault(index, error)
+        return rendered.lines, rendered.headers
 
     def _origins(self, shaped: Shaped) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""

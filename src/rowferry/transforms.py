@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import (
     Callable,
     Collection,
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rowferry.exceptions import ConfigError
 from rowferry.records import FailedRow, Key, Row
+from rowferry.templates import cell_of
 
 Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
@@ -68,8 +68,7 @@ class Shaped(NamedTuple):
         skipped: rows that gave no record, where that can be told.
         failed: rows whose own function raised, with their keys.
         turns: one a record, its row's value of the ordering key; empty where none was declared.
-        rows: one a record, the row whose columns say where it goes (the record itself, where a
-            transform takes whole chunks); empty where nobody asks for them.
+        rows: one a record, those of the columns asked for that its row has; only with `per_row`.
     """
 
     records: Sequence[Any]
@@ -77,7 +76,7 @@ class Shaped(NamedTuple):
     skipped: int
     failed: Sequence[tuple[Key | None, FailedRow]]
     turns: Sequence[tuple[Hashable]] = ()
-    rows: Sequence[Row] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
 
     def without(self, indexes: Collection[int]) -> Shaped:
         """Leave out the records with these indexes, from 0."""
@@ -86,7 +85,7 @@ class Shaped(NamedTuple):
             records=[self.records[index] for index in kept],
             keys=[self.keys[index] for index in kept] if self.keys else (),
             turns=[self.turns[index] for index in kept] if self.turns else (),
-            rows=[self.rows[index] for index in kept] if self.rows else (),
+            rows=(),
         )
 
 
@@ -95,30 +94,29 @@ def shape(
     transform: Transform | None,
     key: tuple[str, ...] | None,
     ordering_key: str | None = None,
-    *,
-    keep_rows: bool = False,
+    columns: Collection[str] = (),
 ) -> Shaped:
     """
     Turn a chunk of rows into records with their keys and turns.
 
     Args:
-        keep_rows: whether somebody asks for the row of each record.
+        columns: that requests need, so that `per_row` may leave them out of its records.
 
     Raises:
         ConfigError: a row or record has no such key column, a key stands twice in what a
             transform gave, or a transform gave None.
     """
     if transform is None:
-        return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key), rows)
+        return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key))
     if isinstance(transform, PerRow):
-        return _shape_each(rows, transform.function, key, ordering_key, keep_rows=keep_rows)
+        return _shape_each(rows, transform.function, key, ordering_key, columns)
     given = transform(rows)
     if given is None:
         raise ConfigError("transform gave None; it must return or yield the records of its chunk")
     records = list(given)
     turns = turns_of(records, ordering_key)
     if key is None:
-        return Shaped(records, (), 0, (), turns, records)
+        return Shaped(records, (), 0, (), turns)
     keys = key_of_each(records, key)
     try:
         _check_keys(keys, set(key_of_each(rows, key)))
@@ -126,7 +124,7 @@ def shape(
         raise ConfigError(
             f"the key columns {', '.join(key)} hold no plain values: {error}"
         ) from error
-    return Shaped(records, keys, len(rows) - len(keys), (), turns, records)
+    return Shaped(records, keys, len(rows) - len(keys), (), turns)
 
 
 def _shape_each(
@@ -134,20 +132,19 @@ def _shape_each(
     function: Callable[[Row], Any],
     key: tuple[str, ...] | None,
     ordering_key: str | None,
-    *,
-    keep_rows: bool,
+    columns: Collection[str],
 ) -> Shaped:
     """Call a function of one row on each; one that raises takes no other row along."""
     records: list[Any] = []
     keys: list[Key] = []
     failed: list[tuple[Key | None, FailedRow]] = []
     turns: list[tuple[Hashable]] = []
-    kept: list[Row] = []
+    cells: list[Mapping[str, Any]] = []
     skipped = 0
     for row in rows:
         row_key = key_of(row, key) if key else None
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
-        as_it_was = [copy.copy(row)] if keep_rows else []
+        row_cells = {name: cell_of(row, name) for name in columns}
         try:
             made = records_of(function(row))
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
@@ -156,10 +153,10 @@ def _shape_each(
         skipped += not made
         records += made
         turns += row_turns * len(made)
-        kept += as_it_was * len(made)
+        cells += [row_cells] * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, skipped, failed, turns, kept)
+    return Shaped(records, keys, skipped, failed, turns, cells if columns else ())
 
 
 def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:

@@ -152,7 +152,9 @@ bulk: etl.Api = etl.Api.elasticsearch(
     api_key=("id", "secret"),
     tls={"ca": "ca.pem"},
 )
-etl.Api.elasticsearch(cloud_id="name:…", index="t", basic_auth=("user", "password"), id=None)
+etl.Api.elasticsearch(
+    cloud_id="name:…", index="t", auth=etl.auth.Basic("user", "password"), id=None
+)
 mapping: dict[str, Any] = es.mapping_of("SELECT 1", "sqlite://", fields={"a": {"type": "keyword"}})
 reloaded: etl.Report = es.reload(bulk, lambda new: etl.post_rows([], new), mapping)
 
@@ -223,3 +225,33 @@ except TransferError as error:
 except SourceError as error:
     print(error.report)
 print(etl.__version__)
+
+
+# APIs
+
+
+class Signed:
+    """A scheme of one's own."""
+
+    def sign(self, request: etl.auth.Request) -> dict[str, str]:
+        return {"X-Signature": f"{request.method} {request.path} {len(request.body)}"}
+
+
+class Session:
+    """A scheme of one's own with a token."""
+
+    def flow(self) -> etl.auth.Flow:
+        answer = yield etl.auth.Request("POST", "https://h/login", {"A": "b"}, b"me")
+        return etl.auth.Token({"X-Session": answer.json()["session"]}, expires_in=5)
+
+
+for scheme in (
+    etl.auth.Basic("me", "secret"),
+    etl.auth.Bearer("token"),
+    etl.auth.ApiKey("key", query="api_key"),
+    etl.auth.OAuth2ClientCredentials("https://h/token", "id", "secret", "scope"),
+    Signed(),
+    Session(),
+):
+    etl.Api("https://h/{id}", method="{op}", headers={"X": "{x}"}, auth=scheme, compression="gzip")
+etl.Api("http://h/", body_format="form", auth=Signed(), allow_plain_http=True)

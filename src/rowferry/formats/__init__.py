@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import ConfigError
-from rowferry.formats import elasticsearch, json, json_array, ndjson
+from rowferry.formats import elasticsearch, form, json, json_array, ndjson
 
 if TYPE_CHECKING:
     from rowferry.formats.contract import Format
 
 FORMATS: dict[str, Format] = {
-    format_.name: format_
-    for format_ in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, elasticsearch.FORMAT)
+    one.name: one
+    for one in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, form.FORMAT, elasticsearch.FORMAT)
 }
 """Every format by its name."""
 

@@ -13,12 +13,12 @@ from rowferry.formats.elasticsearch_answers import Reader
 from rowferry.formats.elasticsearch_templates import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from rowferry.formats.contract import Frame, ReadAnswer
+    from rowferry.formats.contract import ReadAnswer
+    from rowferry.records import Key
+    from rowferry.values import UnencodableError
     from rowferry.verdict import Rules
-
-_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class Elasticsearch:
     The body is two lines a document: what to do and where, and the document itself.
 
     What is the same for all documents may as well stand in the URL. The others may name columns of
-    the row (of the record, where a transform takes whole chunks) in braces: `"logs-{year}"`; `{{`
-    and `}}` are braces then.
+    the record (with `per_row`, of its row where the record has none such) in braces:
+    `"logs-{year}"`; `{{` and `}}` are braces then.
 
     Attributes:
         index: or data stream, or alias; None where the URL names it.
@@ -59,7 +59,6 @@ class Elasticsearch:
     content_type = "application/x-ndjson"
     batch_size = 500
     max_batch_size = None
-    max_answer = 64 * _MIB
 
     def __post_init__(self) -> None:
         """Check what was given; raise ConfigError."""
@@ -84,9 +83,19 @@ class Elasticsearch:
         return self._actions.needs_key
 
     @property
-    def frame(self) -> Frame:
-        """Put the action line before each of a chunk's JSON texts."""
-        return self._actions.frame
+    def columns(self) -> tuple[str, ...]:
+        """Those that say where a document goes."""
+        return self._actions.columns
+
+    def frame(
+        self,
+        texts: list[bytes],
+        records: Sequence[Any],
+        rows: Sequence[Mapping[str, Any]],
+        keys: Sequence[Key],
+    ) -> tuple[list[bytes], dict[int, UnencodableError]]:
+        """Put the action line before each of a chunk's JSON texts; see `Framing.frame`."""
+        return self._actions.frame(texts, records, rows, keys)
 
     def join(self, records: Sequence[bytes]) -> bytes:
         """Put the lines of all documents one after another."""

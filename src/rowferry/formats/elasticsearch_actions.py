@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rowferry.exceptions import ConfigError
-from rowferry.formats.elasticsearch_templates import (
-    MAX_ID,
-    NoTextError,
-    Template,
-    id_of,
-    short_enough,
-)
+from rowferry.formats.elasticsearch_templates import MAX_ID, Template, id_of, short_enough
+from rowferry.templates import MISSING, cells_of
 from rowferry.values import UnencodableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from rowferry.records import Key, Row
+    from rowferry.records import Key
 
 OPS = ("index", "create", "update", "upsert", "delete")
 """What can be done with a document; "upsert" is an update that makes it where it is missing."""
@@ -88,78 +83,110 @@ class Actions:
         places = (self._index, self._optional.get("pipeline"))
         return any(place is not None and place.constant is None for place in places)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that say where a document goes."""
+        given = (self._op, self._id, self._index, *self._optional.values(), self._version)
+        every = [each.columns for each in given if isinstance(each, Template)]
+        return tuple(dict.fromkeys(chain.from_iterable(every)))
+
     def frame(
-        self, texts: Sequence[bytes], rows: Sequence[Row], keys: Sequence[Key]
+        self,
+        texts: Sequence[bytes],
+        records: Sequence[Any],
+        rows: Sequence[Mapping[str, Any]],
+        keys: Sequence[Key],
     ) -> tuple[list[bytes], dict[int, UnencodableError]]:
         """
         Put the action line before each of a chunk's JSON texts.
 
         Args:
-            rows: one a text, whose columns the templates name.
-            keys: one a text; none where no key is declared.
+            rows: one a record: what to take of its row where the record has no such column; or
+                none at all.
+            keys: one a record; none where no key is declared.
 
         Returns:
             One text a document, and by index the errors of those that have no address (their text
             is empty).
+
+        Raises:
+            ConfigError: no record has a column that is needed.
         """
         op = self._op.constant
         if self._plain and op and keys:
             ids = _plain_ids(keys)
             if ids is not None:
                 return _framed(op, ids, texts), {}
+        cells = self._cells(records, rows)
         framed: list[bytes] = []
         errors: dict[int, UnencodableError] = {}
-        for index, (text, row) in enumerate(zip(texts, rows, strict=True)):
+        for index, text in enumerate(texts):
+            own = {column: cells[column][index] for column in cells}
             try:
-                framed.append(self._frame_one(text, row, keys[index] if keys else None))
-            except ValueError as error:
+                framed.append(self._frame_one(text, own, keys[index] if keys else None))
+            except UnencodableError as error:
                 framed.append(b"")
-                errors[index] = UnencodableError(f"no action line for it: {error}")
+                errors[index] = error
         return framed, errors
 
-    def _frame_one(self, text: bytes, row: Row, key: Key | None) -> bytes:
-        op = self._op.fill(row)
+    def _cells(
+        self, records: Sequence[Any], rows: Sequence[Mapping[str, Any]]
+    ) -> dict[str, list[Any]]:
+        """Give by column the cell of each record."""
+        cells = {column: cells_of(records, rows, column) for column in self.columns}
+        for column, of_records in cells.items():
+            if of_records and all(cell is MISSING for cell in of_records):
+                raise ConfigError(
+                    f"the records have no column {column!r}, which is to say where they go (with "
+                    "per_row the columns of the row count as well; {{ and }} are braces)"
+                )
+        return cells
+
+    def _frame_one(self, text: bytes, cells: Mapping[str, Any], key: Key | None) -> bytes:
+        op = self._op.fill(cells)
         if op not in OPS:
-            raise NoTextError(f"op is {op!r}; there are: {', '.join(OPS)}")
-        target = self._target(op, row, key)
+            raise UnencodableError(f"op is {op!r}; there are: {', '.join(OPS)}")
+        target = self._target(op, cells, key)
         if "_id" not in target and op in _BY_ID:
-            raise NoTextError(f"op {op!r} finds documents by their id, and there is no key")
+            raise UnencodableError(f"op {op!r} finds documents by their id, and there is no key")
         return _line(op, _encode(target)) + _source(op, text)
 
-    def _target(self, op: str, row: Row, key: Key | None) -> dict[str, Any]:
+    def _target(self, op: str, cells: Mapping[str, Any], key: Key | None) -> dict[str, Any]:
         """Give what the action line of a document says beside its op."""
         target: dict[str, Any] = {}
         if self._index:
-            target["_index"] = _required(self._index, row)
+            target["_index"] = _required(self._index, cells)
         if isinstance(self._id, Template):
-            target["_id"] = short_enough(_required(self._id, row))
+            target["_id"] = short_enough(_required(self._id, cells))
         elif self._id and key is not None:
             target["_id"] = id_of(key)
         for name, template in self._optional.items():
-            value = template.fill(row)
+            value = template.fill(cells)
             if value is not None:
                 target[name] = value
         if self._version:
             if op not in _VERSIONED:
-                raise NoTextError(f"op is {op!r}, and version goes with 'index' and 'delete'")
-            target["version"] = _number(_required(self._version, row))
+                raise UnencodableError(f"op is {op!r}, and version goes with 'index' and 'delete'")
+            target["version"] = _number(_required(self._version, cells))
             target["version_type"] = "external"
         if op in {"update", "upsert"}:
             target["retry_on_conflict"] = _RETRY_ON_CONFLICT
         return target
 
 
-def _required(template: Template, row: Row) -> str:
-    text = template.fill(row)
+def _required(template: Template, cells: Mapping[str, Any]) -> str:
+    text = template.fill(cells)
     if not text:
         columns = ", ".join(template.columns)
-        raise NoTextError(f"{template.name} cannot be made of {columns}: NULL or empty")
+        raise UnencodableError(f"{template.name} cannot be made of {columns}: NULL or empty")
     return text
 
 
 def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(2**63)) or int(text) >= 2**63:
-        raise NoTextError(f"version is {text!r:.40}, which is no whole number from 0 to 2^63 - 1")
+        raise UnencodableError(
+            f"version is {text!r:.40}, which is no whole number from 0 to 2^63 - 1"
+        )
     return int(text)
 
 

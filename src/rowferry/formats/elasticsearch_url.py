@@ -71,29 +71,16 @@ def cloud_url(cloud_id: str) -> str:
     return f"https://{deployment}.{name}{f':{port}' if port else ''}"
 
 
-def credentials(
-    api_key: str | tuple[str, str] | None, basic_auth: tuple[str, str] | None
-) -> dict[str, str]:
+def encoded(api_key: str | tuple[str, str]) -> str:
     """
-    Give the header that says who asks; nothing where nobody is named.
-
-    Args:
-        api_key: as Elasticsearch gives it ("encoded"), or its id and its secret.
+    Give an API key as requests have it.
 
     Raises:
-        ConfigError: there are both, or one is of another form.
+        ConfigError: it is neither text nor a pair of texts.
     """
-    if api_key is not None and basic_auth is not None:
-        raise ConfigError("give api_key or basic_auth, not both")
-    if isinstance(api_key, str) and api_key:
-        return {"Authorization": f"ApiKey {api_key}"}
-    for name, word, pair in (("api_key", "ApiKey", api_key), ("basic_auth", "Basic", basic_auth)):
-        match pair:
-            case (str(), str()):
-                encoded = base64.b64encode(":".join(pair).encode()).decode()
-                return {"Authorization": f"{word} {encoded}"}
-            case None:
-                continue
-            case _:
-                raise ConfigError(f"{name} must be two texts, such as ('name', 'secret')")
-    return {}
+    match api_key:
+        case str() if api_key:
+            return api_key
+        case (str(), str()):
+            return base64.b64encode(":".join(api_key).encode()).decode()
+    raise ConfigError("api_key must be text, or its id and secret: ('…', '…')")
