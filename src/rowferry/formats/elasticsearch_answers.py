@@ -184,7 +184,7 @@ class Reader:
         if response.status >= _REDIRECTS:
             return read_whole(response, count)
         body = response.body
-        if _GOOD.match(body) and body.count(_STATUS) == count:  # 5 us; 500 items one by one are 90
+        if _GOOD.match(body) and body.count(_STATUS) == count:  # 10 us; one by one 150
             return Items(count, {}, {})
         try:
             items = _decode(body).items
