@@ -238,6 +238,18 @@ def test_the_cluster_is_told_who_asks_as_by_a_transfer():
     assert signed.headers["x-signed"] == f"POST {url}/t/_refresh?p=q a"
 
 
+def test_the_cluster_is_asked_through_the_proxy_of_a_transfer():
+    with FakeApi(Answer(status=200, body=b"{}")) as fake:
+        proxy = f"http://me:word@127.0.0.1:{fake.port}"
+        elasticsearch.refresh(
+            Api.elasticsearch("http://search.example:9200", index="t", proxy=proxy)
+        )
+    (asked,) = fake.received
+    assert asked.path == "http://search.example:9200/t/_refresh"
+    assert asked.headers["host"] == "search.example:9200"
+    assert asked.headers["proxy-authorization"] == "Basic bWU6d29yZA=="
+
+
 def test_tokens_are_not_fetched_for_indexes():
     scheme = auth.OAuth2ClientCredentials("http://127.0.0.1:1/token", "id", "secret")
     with pytest.raises(exceptions.ConfigError, match="tokens are fetched"):

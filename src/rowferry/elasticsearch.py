@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rowferry.api import Api
+    from rowferry.http.proxy import Proxy
     from rowferry.records import Report
     from rowferry.transforms import Transform
 
@@ -284,7 +285,10 @@ def _ask(
     asked = f"{target}?{urlencode(parameters)}" if parameters else target
     try:
         with closing(_connection(api)) as connection:
-            connection.request(method, asked, data, _headers(api, method, asked, data))
+            headers = _headers(api, method, asked, data)
+            if api.through and not api.endpoint.tls:
+                asked, headers = f"{api.endpoint.origin}{asked}", headers | _of_proxy(api.through)
+            connection.request(method, asked, data, headers)
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -328,9 +332,17 @@ def _headers(api: Api, method: str, target: str, body: bytes) -> dict[str, str]:
 
 
 def _connection(api: Api) -> http.client.HTTPConnection:
-    where = api.endpoint
+    where, proxy = api.endpoint, api.through
+    host, port = (proxy.host, proxy.port) if proxy else (where.host, where.port)
     if api.tls_context is None:
-        return http.client.HTTPConnection(where.host, where.port, timeout=api.request_timeout)
-    return http.client.HTTPSConnection(
-        where.host, where.port, timeout=api.request_timeout, context=api.tls_context
+        return http.client.HTTPConnection(host, port, timeout=api.request_timeout)
+    connection = http.client.HTTPSConnection(
+        host, port, timeout=api.request_timeout, context=api.tls_context
     )
+    if proxy:
+        connection.set_tunnel(where.host, where.port, _of_proxy(proxy))
+    return connection
+
+
+def _of_proxy(proxy: Proxy) -> dict[str, str]:
+    return {"Proxy-Authorization": proxy.credentials} if proxy.credentials else {}

@@ -92,9 +92,9 @@ class Gate:
         self.allowed = limit.limit if refusals.calm else refusals.allowed
         self.outage_since = None
 
-    def taken_in_part(self, now: float, retry_after: float | None) -> float:
+    def taken_in_part(self, sent: float, now: float, retry_after: float | None) -> float:
         """
-        Note a request of which some records were taken and others refused.
+        Note a request, written at *sent*, of which some records were taken and others refused.
 
         Something got through, so it is no outage; and the API was asked too much.
 
@@ -102,8 +102,31 @@ class Gate:
             The seconds after which its place is to be freed.
         """
         self._refusals.delivered(now)
+        self.proof = max(self.proof, sent)
         self.outage_since = None
         return self.refused(now, retry_after)
+
+    def passes_on(self, sent: float, now: float) -> bool:
+        """
+        Do as `delivered`, and begin the next request in its place, if one may begin now.
+
+        While all is calm, and nothing but places counts, the place is not even given back: that
+        takes 0.15 us from a request.
+        """
+        limit, refusals = self._limit, self._refusals
+        if refusals.calm and not self._metered and now >= refusals.may_send_at:
+            limit.answered(sent, now, self.places)
+            refusals.delivered(now)
+            self.allowed = limit.limit
+            if self.places <= self.allowed:
+                return True
+            self.places -= 1
+            return False
+        self.delivered(sent, now)
+        if not self.is_open(now):
+            return False
+        self.begin(now)
+        return True
 
     def answered(self, now: float) -> None:
         """Note an answer that says no, but for reasons of its own; its place is free."""

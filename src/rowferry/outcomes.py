@@ -10,7 +10,7 @@ from rowferry.aside import Aside, Failure
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import reader_of, split_of
-from rowferry.http.connection import is_page
+from rowferry.http.headers import is_page
 from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step
@@ -169,8 +169,8 @@ class Outcomes:
             return
         self._unread = None
         pause = pause_asked(response, time()) if pieces.refused else None
-        if pieces.refused and pieces.fate is Fate.DELIVERED:
-            self._keep_place(self._gate.taken_in_part(now, pause))
+        if pieces.refused and pieces.fate is Fate.DELIVERED and lane.connection:
+            self._keep_place(self._gate.taken_in_part(lane.connection.sent_at, now, pause))
         else:
             self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
