@@ -138,3 +138,17 @@ def test_a_place_that_is_passed_on_is_one_that_is_freed_and_taken_again(limits, 
             other.probing,
         )
         assert one.opens(now) == other.opens(now)
+
+
+def test_a_request_of_which_a_part_was_refused_slows_the_pace_and_is_no_outage():
+    gate, waits = Gate(Limits(concurrency=8), now=0.0), []
+    for number in range(40):
+        at = number / 100
+        waits.append(gate.opens(at) - at)
+        gate.begin(at)
+        assert gate.taken_in_part(at, at + 0.001, None) > 0
+        gate.free_place()
+        assert not gate.probing
+    assert gate.places == 0
+    assert max(waits) > 0
+    assert gate.proof == 0.39

@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -23,7 +23,7 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
-from rowferry.formats.contract import encode_of, split_of
+from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
@@ -120,6 +120,12 @@ class Transfer:
                 f"ordering_key needs one record a request, but batch_size is "
                 f"{self.api.records_per_request}: batch_size=1 does"
             )
+        if self.key is None and getattr(self.api.format, "needs_key", False):
+            raise ConfigError(
+                f"body_format {self.api.format.name!r} makes ids of the key: key= names its "
+                "columns, id= other ones, and id=None lets the API make ids (a record that is sent "
+                "again may then be there twice)"
+            )
         if not isinstance(self.budget, Budget):
             raise ConfigError("budget must be a Budget(…)")
         for name in ("transform", "on_error", "observer"):
@@ -169,6 +175,7 @@ class Run:
         self._keys = _idempotency_keys(transfer)
         self._templates = api.templates
         self._encode = encode_of(api.format)
+        self._framing = framing_of(api.format)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -277,13 +284,19 @@ class Run:
                 transfer.transform,
                 transfer.key,
                 transfer.ordering_key,
-                self._templates.columns if self._templates else (),
+                self._columns,
             )
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
+
+    @property
+    def _columns(self) -> Collection[str]:
+        """Columns that say where a record goes."""
+        of_requests = self._templates.columns if self._templates else ()
+        return (*of_requests, *(self._framing.columns if self._framing else ()))
 
     def _hand_over(self, shaped: Shaped, kinds: Mapping[str, type] | None) -> int:
         """Encode records and hand them over; give their size in bytes."""
@@ -292,6 +305,9 @@ class Run:
             bodies, errors = self._encode(shaped.records)
         else:
             bodies, errors = encode_chunk(shaped.records, kinds)
+        if self._framing:
+            bodies, astray = self._framing.frame(bodies, shaped.records, shaped.rows, shaped.keys)
+            errors = astray | errors
         lines, headers = self._requests(shaped, bodies, errors)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
