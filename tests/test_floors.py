@@ -10,14 +10,16 @@ import rowferry
 
 FLOORS = (
     """exceptions records batches version""",
-    """abort adaptive batching budget checks column_types gate idempotency json_text keyset ledger
-    limits logs ordering quota redaction refusals retry row_factories splitting sql templates
-    transforms values verdict""",
-    """databases formats http auth heads api""",
+    """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
+    json_text key_text keyset ledger limits logs mounts ordering places quota redaction refusals
+    retry row_factories splitting sql templates transforms values verdict watermark""",
+    """databases formats http auth heads api positions lock letters journal_schema journal_file
+    journal_entry spans pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer credentials lanes settling waiting aside
-    outcomes delivery pipeline""",
-    """transfer running options observe testing elasticsearch __init__""",
+    checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
+    dialer credentials lanes journal_writer committing settling waiting aside outcomes delivery
+    pipeline""",
+    """transfer running dead_letters options observe testing elasticsearch __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

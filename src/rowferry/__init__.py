@@ -22,8 +22,11 @@ if TYPE_CHECKING:
         get_connection_string,
         get_sqlalchemy_connection_string,
     )
+    from rowferry.dead_letters import dead_letters, retry_dead_letters
     from rowferry.extract import fetchall, fetchone, iter_chunks, iter_rows
+    from rowferry.incremental import Incremental
     from rowferry.insert import execute, executemany, generate_insert_sql, load
+    from rowferry.journal import Journal
     from rowferry.limits import Limits
     from rowferry.logs import log_to_console
     from rowferry.records import FailedRow, Progress, RawJSON, Report
@@ -37,6 +40,8 @@ __all__ = [
     "Budget",
     "DbParams",
     "FailedRow",
+    "Incremental",
+    "Journal",
     "Limits",
     "Progress",
     "RawJSON",
@@ -51,6 +56,7 @@ __all__ = [
     "copy_rows",
     "copy_table_rows",
     "copy_to_api",
+    "dead_letters",
     "exceptions",
     "execute",
     "executemany",
@@ -66,6 +72,7 @@ __all__ = [
     "log_to_console",
     "per_row",
     "post_rows",
+    "retry_dead_letters",
     "row_factories",
     "table_info",
 ]
@@ -80,7 +87,10 @@ _HOMES = {
         "get_connection_string",
         "get_sqlalchemy_connection_string",
     ),
+    "dead_letters": ("dead_letters", "retry_dead_letters"),
     "extract": ("fetchall", "fetchone", "iter_chunks", "iter_rows"),
+    "incremental": ("Incremental",),
+    "journal": ("Journal",),
     "limits": ("Limits",),
     "copying": ("copy_rows", "copy_table_rows"),
     "creation": ("generate_create_table_sql",),

@@ -12,6 +12,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from rowferry.committing import Committing
 from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from rowferry.batches import Batch, Response
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
+    from rowferry.journal_entry import Book
     from rowferry.ledger import Ledger
+    from rowferry.letters import Dead
+    from rowferry.watermark import Stretch
 
 _TICK = 0.05
 _SOONEST = 0.001
@@ -108,6 +112,9 @@ class Delivery:
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
+        self._exhausted = False
+        self._all_settled = False
+        self._committing: Committing | None = None
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -128,6 +135,9 @@ class Delivery:
                     await self._over_soon.wait()
                 ticking.cancel()
         finally:
+            if self._committing:
+                complete = self._exhausted and self._all_settled and not self._stopping
+                await self._committing.close(complete=complete)
             self._timers.cancel()
             for timer in (self._grace, self._alarm):
                 if timer:
@@ -142,13 +152,38 @@ class Delivery:
         """Take batches to deliver."""
         self._credentials.begin()
         self._settling.unsettled += len(batches)
+        if self._committing:
+            self._committing.receive(batches)
+        else:
+            self._let_go(batches)
+
+    def _let_go(self, batches: list[Batch]) -> None:
+        """Let batches be sent from now on."""
         self._waiting.add(batches)
         self._outcomes.divide_new()
         self._dispatch()
 
-    def end(self) -> None:
-        """Note that no more batches will come."""
+    def keep(self, book: Book) -> None:
+        """Send nothing, from now on, that is not in *book*; and note there what becomes of it."""
+        self._committing = Committing(
+            book,
+            self._ledger,
+            in_hand=lambda: len(self._waiting.new),
+            on_covered=self._let_go,
+            on_committed=self._handoff.committed,
+            on_failed=self._halt,
+        )
+        self._settling.keep(self._committing)
+
+    def read(self, stretch: Stretch, dead: list[Dead]) -> None:
+        """Note rows that were read, and their records that cannot be sent."""
+        if self._committing:
+            self._committing.read(stretch, dead)
+
+    def end(self, exhausted: bool = True) -> None:
+        """Note that no more batches will come; *exhausted*: since there are no more rows."""
         self._ended = self._outcomes.ended = True
+        self._exhausted = exhausted
         self._look_for_the_end()
 
     def stop(self) -> None:
@@ -329,6 +364,8 @@ class Delivery:
             The connection to send on now; None where the batch has been taken care of.
         """
         try:
+            if self._committing and batch.attempts and batch.attempts.doubtful:
+                await self._committing.doubt(batch)
             if lane.connection and batch.attempts and batch.attempts.broken:
                 lane.connection.close()
             if lane.connection is None or not lane.connection.usable:
@@ -362,6 +399,7 @@ class Delivery:
     def _look_for_the_end(self) -> None:
         if self._ended and not self._over and self._settling.only_held:
             self._settling.release()
+            self._all_settled = True
             self._finish()
 
     def _halt(self, error: BaseException) -> None:

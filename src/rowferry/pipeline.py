@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from rowferry import abort
 from rowferry.batches import Origin
@@ -22,11 +23,19 @@ from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
-from rowferry.exceptions import ConfigError, RejectedError, SourceError, TransferError
+from rowferry.exceptions import (
+    ConfigError,
+    ExhaustedError,
+    RejectedError,
+    SourceError,
+    TransferError,
+)
 from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
+from rowferry.letters import needs_records
+from rowferry.recording import Sending, Shaping, dead_of
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
@@ -35,10 +44,15 @@ from rowferry.values import UnencodableError, encode_chunk, too_large
 if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Batch
+    from rowferry.incremental import Incremental
+    from rowferry.recording import Opening, Recorded, Recording, RowKeys
+    from rowferry.spans import Span
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
 Observer: TypeAlias = Callable[[Progress], Any]
+
+ItemT = TypeVar("ItemT")
 
 _CALLBACKS_EACH = 0.1
 """Seconds after which a waiting reading thread looks for callbacks to serve."""
@@ -65,11 +79,31 @@ class Rows(Protocol):
         ...
 
 
+class RecordedRows(Rows, Protocol):
+    """
+    The open reading of a source with a journal.
+
+    Attributes:
+        span: that of the rows that were fetched last; all of them are of one.
+    """
+
+    span: Span
+
+    @property
+    def description(self) -> Sequence[Any]:
+        """The columns, as DB-API has them, once rows were fetched; empty where there are none."""
+        ...
+
+
 class Source(Protocol):
     """Where rows come from."""
 
     def open(self) -> Rows:
         """Begin to read, on the reading thread."""
+        ...
+
+    def open_recorded(self, book: Any) -> RecordedRows:
+        """Begin to read where earlier runs were."""
         ...
 
 
@@ -83,6 +117,8 @@ class Transfer:
         api: where records go.
         transform: rows to records; None sends the rows as they are.
         key: the columns that tell one row from another; None where nobody needs to know.
+        journal: keeps how far the transfer is; None: a run that is cut short begins anew.
+        incremental: reads only what is new; None: all rows in every pass.
         name: of the transfer; a part of its idempotency keys.
         ordering_key: a column of the row; records with one value of it are sent one after another.
         on_error: takes the rows that failed, and the run goes on; None stops the run at the first.
@@ -99,6 +135,8 @@ class Transfer:
     transform: Transform | None = None
     key: tuple[str, ...] | None = None
     name: str | None = None
+    journal: Opening | None = None
+    incremental: Incremental | None = None
     ordering_key: str | None = None
     on_error: OnError | None = None
     limit: int | None = None
@@ -169,10 +207,12 @@ class Run:
             transfer.budget,
             self._ledger,
             self._handoff,
-            keep_going=transfer.on_error is not None,
+            keep_going=transfer.on_error is not None or transfer.journal is not None,
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
+        self._recorder: Recording | None = None
+        self._exhausted = False
         self._templates = api.templates
         self._encode = encode_of(api.format)
         self._framing = framing_of(api.format)
@@ -227,10 +267,12 @@ class Run:
         """Hand over all rows, then serve callbacks until everything is settled; never raises."""
         self._guarded(self._delivering.wait)
         self._guarded(self._read_all)
-        self._on_loop(self._delivery.end)
+        self._on_loop(self._delivery.end, self._exhausted)
         while not self._guarded(self._serve_until_delivered):
             pass
         self._guarded(self._serve_last)
+        if self._recorder:
+            self._guarded(self._recorder.book.close)
 
     def _guarded(self, work: Callable[[], object]) -> bool:
         """Do *work*, and tell whether it ended well; where it did not, stop the run."""
@@ -245,19 +287,40 @@ class Run:
 
     def _read_all(self) -> None:
         self._check()
-        self._rows = rows = self._transfer.source.open()
+        if self._transfer.journal:
+            self._open_journal(self._transfer.journal)
+        source, recorder = self._transfer.source, self._recorder
+        rows = source.open_recorded(recorder.book) if recorder else source.open()
+        self._rows = rows
         try:
             self._hand_over_all(rows)
             self._put(self._handoff.flush())
         finally:
             rows.close()
 
+    def _open_journal(self, journal: Opening) -> None:
+        transfer, ledger = self._transfer, self._ledger
+        columns = self._templates.columns if self._templates else ()
+        self._recorder = journal.open(
+            Shaping(
+                transfer.transform,
+                transfer.ordering_key,
+                columns,
+                looked_at=needs_records(transfer.api),
+            )
+        )
+        ledger.before = ledger.committed = self._recorder.book.counts
+        self._on_loop(self._delivery.keep, self._recorder.book)
+
     def _hand_over_all(self, rows: Rows) -> None:
         transfer = self._transfer
         count = min(FIRST_FETCH, transfer.chunk_size)
         while chunk := self._fetch(rows, count):
             kinds = rows.kinds if transfer.rows_as_read else None
-            size = self._hand_over(self._shape(chunk), kinds)
+            if self._recorder is None:
+                size = self._hand_over(self._shape(chunk), kinds)
+            else:
+                size = self._hand_over_recorded(chunk, kinds, self._recorder, rows)
             waited = self._make_room()
             count = next_fetch(count, size, transfer.chunk_size, waited=waited)
 
@@ -274,11 +337,14 @@ class Run:
         with self._interrupting:  # one that came too late must not hit what follows
             self._check()
         self._ledger.read += len(chunk)
+        self._exhausted = not chunk
         return chunk if isinstance(chunk, list) else list(chunk)
 
-    def _shape(self, chunk: list[Row]) -> Shaped:
+    def _shape(self, chunk: list[Row], keys: RowKeys | None = None) -> Shaped:
         transfer = self._transfer
         try:
+            if self._recorder and keys:
+                return self._recorder.shape(chunk, keys)
             return shape(
                 chunk,
                 transfer.transform,
@@ -298,7 +364,23 @@ class Run:
         of_requests = self._templates.columns if self._templates else ()
         return (*of_requests, *(self._framing.columns if self._framing else ()))
 
-    def _hand_over(self, shaped: Shaped, kinds: Mapping[str, type] | None) -> int:
+    def _hand_over_recorded(
+        self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
+    ) -> int:
+        """Hand over what of a chunk is not settled by earlier runs; give its size in bytes."""
+        keys = recorder.keys_of(chunk)
+        recorder.check(rows.description, keys)
+        recorded = recorder.place(chunk, keys, self._shape(chunk, keys), rows.span)
+        self._ledger.read -= len(chunk) - recorded.rows
+        shaped = recorded.shaped._replace(skipped=recorded.skipped)
+        return self._hand_over(shaped, kinds, recorded)
+
+    def _hand_over(
+        self,
+        shaped: Shaped,
+        kinds: Mapping[str, type] | None,
+        recorded: Recorded | None = None,
+    ) -> int:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
         if self._encode:
@@ -313,19 +395,39 @@ class Run:
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
         failed = [_with_key(key, row) for key, row in shaped.failed]
-        if errors:
-            failed += [_unsendable(shaped, index, error) for index, error in sorted(errors.items())]
-            shaped, bodies = shaped.without(errors), _without(errors, bodies)
-            lines, headers = _without(errors, lines), _without(errors, headers)
+        unsent = {index: _unsendable(shaped, index, errors[index]) for index in sorted(errors)}
+        if recorded and recorded.stretch.replayed and transfer.api.on_ambiguous == "dead_letter":
+            unsent = {
+                index: unsent.get(index) or _interrupted(shaped, index)
+                for index in range(len(bodies))
+            }
+        dead = dead_of(recorded, shaped, unsent, errors) if recorded else []
+        failed += unsent.values()
+        if unsent:
+            shaped, bodies = shaped.without(unsent), _without(unsent, bodies)
+            lines, headers = _without(unsent, lines), _without(unsent, headers)
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        if self._keys and transfer.api.idempotency_header:
-            keys = self._keys.headers(transfer.api.idempotency_header, shaped.keys)
+        sending = None
+        if recorded:
+            numbers, places = recorded.numbers, recorded.places
+            sending = Sending(_without(unsent, numbers), _without(unsent, places), shaped.records)
+        if keys := self._key_lines(shaped, sending):
             headers = list(map(bytes.__add__, keys, headers)) if headers else keys
-        origins, turns = self._origins(shaped), shaped.turns
+        origins = self._origins(shaped, sending.numbers if sending else ())
+        turns = shaped.turns
         self._put(self._handoff.batch(bodies, origins, headers=headers, turns=turns, lines=lines))
+        if recorded:  # after its batches, so that what has none is known to have none
+            self._on_loop(self._delivery.read, recorded.stretch, dead)
         self._fail(failed)
         return size
+
+    def _key_lines(self, shaped: Shaped, sending: Sending | None) -> list[bytes]:
+        """Give the lines with the idempotency keys of records; none where requests have none."""
+        header = self._transfer.api.idempotency_header if self._keys else None
+        if self._recorder and sending:
+            return self._recorder.headers(header, sending)
+        return self._keys.headers(header, shaped.keys) if self._keys and header else []
 
     def _requests(
         self, shaped: Shaped, bodies: list[bytes], errors: dict[int, UnencodableError]
@@ -341,8 +443,12 @@ class Run:
             errors.setdefault(index, error)
         return rendered.lines, rendered.headers
 
-    def _origins(self, shaped: Shaped) -> list[Origin]:
+    def _origins(self, shaped: Shaped, numbers: Sequence[int]) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""
+        keep = self._transfer.on_error is not None or needs_records(self._transfer.api)
+        values = shaped.records if keep else repeat(None)
+        if numbers:
+            return list(map(Origin, shaped.keys or repeat(None), values, numbers))
         if self._transfer.on_error is None:
             return list(map(Origin, shaped.keys))
         keys: Sequence[Key | None] = shaped.keys or [None] * len(shaped.records)
@@ -353,9 +459,10 @@ class Run:
         transfer, ledger = self._transfer, self._ledger
         if not failed:
             return
-        if transfer.on_error is None:
+        if transfer.on_error:
+            transfer.on_error(failed)
+        elif not self._recorder:
             raise failed[0].exception
-        transfer.on_error(failed)
         max_dead = transfer.budget.max_dead
         if max_dead is not None and ledger.dead > max_dead:
             raise too_many_dead(ledger.dead, max_dead)
@@ -369,11 +476,18 @@ class Run:
         """Serve callbacks, and wait until there is room for more; tell whether that took time."""
         self._serve(0.0)
         waited = False
-        while not self._handoff.has_room:
+        while not self._handoff.has_room or self._window_is_full():
             waited = True
             self._check()
             self._serve(_CALLBACKS_EACH, room=True)
         return waited
+
+    def _window_is_full(self) -> bool:
+        """Tell whether so many rows lie beyond the watermark that no more are to be read."""
+        if self._recorder is None or self._recorder.has_room:
+            return False
+        self._handoff.wait_for_window()
+        return not self._recorder.has_room
 
     def _check(self) -> None:
         """Unwind where the run was stopped."""
@@ -478,8 +592,25 @@ def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
     return row
 
 
-def _without(indexes: Mapping[int, object], items: list[bytes]) -> list[bytes]:
+def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> list[ItemT]:
+    """Give *items* but for those with these indexes."""
+    if not indexes and isinstance(items, list):
+        return items
     return [item for index, item in enumerate(items) if index not in indexes]
+
+
+def _interrupted(shaped: Shaped, index: int) -> FailedRow:
+    key: Key | None = shaped.keys[index] if shaped.keys else None
+    error = ExhaustedError(
+        "the run before was interrupted when it may have sent a record"
+        f"{_which(key)}, and on_ambiguous='dead_letter'",
+        key=key,
+    )
+    return FailedRow(shaped.records[index], error)
+
+
+def _which(key: Key | None) -> str:
+    return f" (key {', '.join(map(repr, key))})" if key else ""
 
 
 def _idempotency_keys(transfer: Transfer) -> IdempotencyKeys | None:
@@ -497,8 +628,7 @@ def _check_text(name: str, value: Any) -> None:
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
     key: Key | None = shaped.keys[index] if shaped.keys else None
-    which = f" (key {', '.join(map(repr, key))})" if key else ""
-    message = f"a record{which} cannot be sent: {error}"
+    message = f"a record{_which(key)} cannot be sent: {error}"
     rejection = RejectedError(message, key=key, reason=error.reason)
     rejection.__cause__ = error
     return FailedRow(shaped.records[index], rejection)

@@ -24,6 +24,10 @@ Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
 
 
+RAISED = -1
+"""Stands for the number of records of a row whose own function raised."""
+
+
 @dataclass(frozen=True, slots=True)  # no named tuple: type checkers call those no functions
 class PerRow:
     """A transform that treats each row by itself; made by `per_row`."""
@@ -69,6 +73,8 @@ class Shaped(NamedTuple):
         failed: rows whose own function raised, with their keys.
         turns: one a record, its row's value of the ordering key; empty where none was declared.
         rows: one a record, those of the columns asked for that its row has; only with `per_row`.
+        counts: records of each row, and `RAISED` where its own function raised; empty where rows
+            are not told apart.
     """
 
     records: Sequence[Any]
@@ -77,6 +83,7 @@ class Shaped(NamedTuple):
     failed: Sequence[tuple[Key | None, FailedRow]]
     turns: Sequence[tuple[Hashable]] = ()
     rows: Sequence[Mapping[str, Any]] = ()
+    counts: Sequence[int] = ()
 
     def without(self, indexes: Collection[int]) -> Shaped:
         """Leave out the records with these indexes, from 0."""
@@ -85,7 +92,7 @@ class Shaped(NamedTuple):
             records=[self.records[index] for index in kept],
             keys=[self.keys[index] for index in kept] if self.keys else (),
             turns=[self.turns[index] for index in kept] if self.turns else (),
-            rows=(),
+            rows=[self.rows[index] for index in kept] if self.rows else (),
         )
 
 
@@ -139,8 +146,8 @@ def _shape_each(
     keys: list[Key] = []
     failed: list[tuple[Key | None, FailedRow]] = []
     turns: list[tuple[Hashable]] = []
+    counts: list[int] = []
     cells: list[Mapping[str, Any]] = []
-    skipped = 0
     for row in rows:
         row_key = key_of(row, key) if key else None
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
@@ -149,14 +156,16 @@ def _shape_each(
             made = records_of(function(row))
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
             failed.append((row_key, FailedRow(row, error)))
+            counts.append(RAISED)
             continue
-        skipped += not made
+        counts.append(len(made))
         records += made
         turns += row_turns * len(made)
         cells += [row_cells] * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, skipped, failed, turns, cells if columns else ())
+    rest = cells if columns else ()
+    return Shaped(records, keys, counts.count(0), failed, turns, rest, counts)
 
 
 def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:
