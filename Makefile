@@ -46,7 +46,7 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
+bench: $(PEERS_READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md, ETLHelper beside

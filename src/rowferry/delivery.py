@@ -108,7 +108,7 @@ class Delivery:
         self._head = self._credentials.head
         self._success: Collection[int] = frozenset()
         self._signs = hasattr(api.scheme, "sign")
-        self._long_answers = LongAnswers(api.answer_share) if api.item_results else None
+        self._long_answers = LongAnswers(api.answer_share) if api.reads_items else None
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -263,7 +263,7 @@ class Delivery:
     def _take_credentials(self) -> None:
         """Send what follows with new credentials, and look at each answer until one was taken."""
         self._head = self._credentials.head
-        looked_at = self._api.item_results or not self._credentials.proven
+        looked_at = self._api.reads_items or not self._credentials.proven
         self._success = frozenset() if looked_at else self._api.rules.success_status
         if self._lanes or self._waiting.new:
             self._dispatch()
