@@ -21,6 +21,11 @@ def test_all_is_what_can_be_had_and_nothing_else_is_public():
         assert hasattr(rowferry, name)
 
 
+def test_no_public_name_is_that_of_a_module_which_would_take_its_place_once_it_is_imported():
+    modules = {path.stem for path in SOURCES.glob("*.py")}
+    assert set(rowferry.__all__) & modules == {"auth", "exceptions", "row_factories"}
+
+
 def test_all_is_what_type_checkers_see():
     tree = ast.parse((SOURCES / "__init__.py").read_text())
     typed = next(node for node in tree.body if isinstance(node, ast.If))

@@ -19,7 +19,7 @@ FLOORS = (
     checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
     dialer credentials lanes journal_writer committing settling waiting aside outcomes delivery
     pipeline""",
-    """transfer running dead_letters options observe testing elasticsearch __init__""",
+    """transfer running letter_office options observe testing elasticsearch __init__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
         get_connection_string,
         get_sqlalchemy_connection_string,
     )
-    from rowferry.dead_letters import dead_letters, retry_dead_letters
     from rowferry.extract import fetchall, fetchone, iter_chunks, iter_rows
     from rowferry.incremental import Incremental
     from rowferry.insert import execute, executemany, generate_insert_sql, load
     from rowferry.journal import Journal
+    from rowferry.letter_office import dead_letters, retry_dead_letters
     from rowferry.limits import Limits
     from rowferry.logs import log_to_console
     from rowferry.records import FailedRow, Progress, RawJSON, Report
@@ -87,7 +87,7 @@ _HOMES = {
         "get_connection_string",
         "get_sqlalchemy_connection_string",
     ),
-    "dead_letters": ("dead_letters", "retry_dead_letters"),
+    "letter_office": ("dead_letters", "retry_dead_letters"),
     "extract": ("fetchall", "fetchone", "iter_chunks", "iter_rows"),
     "incremental": ("Incremental",),
     "journal": ("Journal",),
