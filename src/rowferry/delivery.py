@@ -84,6 +84,7 @@ class Delivery:
             on_stop=self._halt,
         )
         self._head = api.head
+        self._latencies = ledger.latencies
         self._success = frozenset() if api.item_results else api.rules.success_status
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
@@ -209,6 +210,7 @@ class Delivery:
         if response.limited:
             self._outcomes.heed(response, now)
         lane.batch = None
+        self._latencies.append(now - connection.sent_at)
         gate.delivered(connection.sent_at, now)
         settling.deliver(batch)
         if batch.turn or not settling.unsettled:

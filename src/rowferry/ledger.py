@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING
 
 from rowferry.records import Progress, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LATENCIES = 1000
 
 
 class Ledger:
@@ -26,6 +33,9 @@ class Ledger:
         in_flight: requests begun and not answered.         (event loop)
         most_in_flight: the largest that number was.        (event loop)
         problem: why records were last to be sent again.    (event loop)
+        answers: answers that delivered nothing, by status; those that never came or were cut, at 0.
+            (event loop)
+        latencies: of the last requests that delivered, in seconds.   (event loop)
     """
 
     def __init__(self, total: int | None = None) -> None:
@@ -43,6 +53,8 @@ class Ledger:
         self.in_flight = 0
         self.most_in_flight = 0
         self.problem = ""
+        self.answers: Counter[int] = Counter()
+        self.latencies: deque[float] = deque(maxlen=_LATENCIES)
         self._total = total
         self._began = time.monotonic()
 
@@ -75,6 +87,7 @@ class Ledger:
 
     def progress(self, *, ended: bool = False) -> Progress:
         """Give how far the run is now."""
+        latencies = sorted(self.latencies.copy())
         return Progress(
             read=self.read,
             records=self.records,
@@ -86,6 +99,9 @@ class Ledger:
             total=self._total,
             problem=self.problem,
             ended=ended,
+            latency_p50=_quantile(latencies, 50),
+            latency_p99=_quantile(latencies, 99),
+            answers=self.answers.copy(),
         )
 
     def report(self) -> Report:
@@ -113,3 +129,8 @@ class Ledger:
             seconds=time.monotonic() - self._began,
             max_in_flight=self.most_in_flight,
         )
+
+
+def _quantile(ordered: Sequence[float], percent: int) -> float:
+    """Give what so many percent of some numbers are not above; 0 where there is none."""
+    return ordered[len(ordered) * percent // 100] if ordered else 0.0

@@ -97,6 +97,8 @@ class Outcomes:
             self._act_on_pieces(lane, batch, response, pieces, now)
             return
         self._pass_gate(lane, verdict, now)
+        if verdict.fate is not Fate.DELIVERED:
+            self._ledger.answers[response.status] += 1
         match verdict.fate:
             case Fate.DELIVERED:
                 self._settling.deliver(batch)
@@ -119,6 +121,7 @@ class Outcomes:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
         verdict = Verdict(fate, str(failure))
+        self._ledger.answers[0] += 1
         self._pass_gate(lane, verdict, monotonic())
         self._try_again(lane, batch, verdict, None)
 
@@ -148,6 +151,7 @@ class Outcomes:
         """Let the gate know what came back."""
         gate, was_probing = self._gate, self._gate.probing
         if verdict.fate is Fate.DELIVERED and lane.connection:
+            self._ledger.latencies.append(now - lane.connection.sent_at)
             gate.delivered(lane.connection.sent_at, now)
             if verdict.retry_after:  # some of its records were refused
                 gate.pause(now, verdict.retry_after)

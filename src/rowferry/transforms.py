@@ -136,6 +136,8 @@ def _shape_each(
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
         try:
             made = records_of(function(row))
+        except ConfigError:
+            raise  # it is about the transfer, and not about this row
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
             failed.append((row_key, FailedRow(row, error)))
             continue

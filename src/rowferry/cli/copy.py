@@ -1,0 +1,66 @@
+"""`rowferry copy`: one job, all of it on the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rowferry.cli import messages
+from rowferry.cli.given import flag_of, table_of, with_job_options
+from rowferry.cli.running import begin, run_jobs, with_run_options
+from rowferry.config.environment import Environment
+from rowferry.config.job import STAND_IN, Source
+from rowferry.config.jobs import holds_password, job_of
+from rowferry.config.mistakes import Mistake, MistakesError
+from rowferry.config.reading import Reading
+
+
+@click.command("copy")
+@click.argument("source")
+@click.argument("destination")
+@with_job_options
+@with_run_options
+def command(
+    source: str, destination: str, debug: bool, quiet: bool, log_format: str, **values: Any
+) -> int:
+    r"""
+    Send rows to an API, or copy them into a database.
+
+    SOURCE is the URL of a database, a file of CSV or JSON lines, or - for the standard input;
+    DESTINATION the URL of an API or of a database. In all values ${NAME} is the environment
+    variable NAME, ${file:PATH} the text of a file; write them in single quotes.
+
+    \b
+        rowferry copy sqlite:///sensors.db https://api.example/sensors --table sensor
+        rowferry copy 'postgresql://me:${PG_PASSWORD}@db/gis' https://api.example/sensors \
+            --query 'SELECT * FROM sensor' -H 'Authorization: Bearer ${TOKEN}' --limit 10
+    """
+    bar = begin(debug=debug, quiet=quiet, log_format=log_format)
+    for argument, url in (("SOURCE", source), ("DESTINATION", destination)):
+        if holds_password(url):
+            messages.warn(
+                f"{argument} holds a password, which others can see in the list of processes: "
+                "set a variable, and write '${PASSWORD}' in its place"
+            )
+    environment = Environment(os.environ, Path())
+    job = _job(environment, table_of(source, destination, values))
+    return run_jobs({"copy": job}, environment, bar=bar, quiet=quiet, debug=debug)
+
+
+def _job(environment: Environment, table: dict[str, Any]) -> Any:
+    """
+    Give the job of the arguments.
+
+    Raises:
+        MistakesError: with every mistake in them.
+    """
+    reading = Reading(environment, Path.cwd(), textual=True, stand_ins={Source: STAND_IN})
+    job = job_of(reading, "$", table, Path(), "", secrets=False)
+    if reading.mistakes:
+        raise MistakesError(
+            [Mistake(flag_of(mistake.path), mistake.message) for mistake in reading.mistakes]
+        )
+    return job

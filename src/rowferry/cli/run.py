@@ -1,0 +1,31 @@
+"""`rowferry run`: the jobs of a job file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rowferry.cli.running import begin, run_jobs, with_run_options
+from rowferry.config.jobs import read_job_file
+
+
+@click.command("run")
+@click.argument("job_file", type=click.Path(path_type=Path))
+@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@with_run_options
+def command(
+    job_file: Path,
+    jobs: tuple[str, ...],
+    debug: bool,
+    quiet: bool,
+    log_format: str,
+) -> int:
+    """
+    Run the jobs of a job file.
+
+    One after another, in the order of the file: all of them, or those that are named.
+    """
+    bar = begin(debug=debug, quiet=quiet, log_format=log_format)
+    found = read_job_file(job_file, jobs)
+    return run_jobs(found.jobs, found.environment, bar=bar, quiet=quiet, debug=debug)

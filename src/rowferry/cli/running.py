@@ -1,0 +1,148 @@
+"""Jobs run one after another: what is shown meanwhile, what is said at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rowferry.cli import messages
+from rowferry.cli.ends import ClosedOutputError, Ended, end_of
+from rowferry.cli.signals import Interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rowferry.config.environment import Environment
+    from rowferry.config.job import Job
+    from rowferry.observe import Observer
+    from rowferry.records import Report
+
+_WORST_FIRST = (7, 1, 6, 5, 2, 4, 3, 0)
+_SIGNALLED = 128
+
+
+def with_run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that all have which run something."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Log everything; show where errors come from."),
+        click.option("--quiet", "-q", is_flag=True, help="Show errors and warnings only."),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            help="Of the lines on standard error; json shows no bar.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def begin(*, debug: bool, quiet: bool, log_format: Any, bar: bool = True) -> bool:
+    """Set the log up; tell whether there is to be a bar."""
+    bar = bar and not quiet and log_format == "text" and _is_terminal()
+    level = logging.WARNING if quiet or bar else logging.INFO
+    messages.log(logging.DEBUG if debug else level, log_format)
+    return bar
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def run_jobs(
+    jobs: Mapping[str, Job], environment: Environment, *, bar: bool, quiet: bool, debug: bool
+) -> int:
+    """
+    Run jobs one after another; give the exit code, the worst of theirs.
+
+    After a signal, or once nobody reads the standard output, no further one is begun.
+    """
+    codes = []
+    with Interrupts(quiet=quiet):
+        for name, job in jobs.items():
+            code = _run_one(name, job, environment, bar=bar, quiet=quiet, debug=debug)
+            codes.append(code)
+            if code > _SIGNALLED:
+                return code
+    return min(codes, key=_WORST_FIRST.index, default=0)
+
+
+def _run_one(
+    name: str, job: Job, environment: Environment, *, bar: bool, quiet: bool, debug: bool
+) -> int:
+    from rowferry.config.work import run_job  # noqa: PLC0415 (with asyncio and ssl)
+
+    error: BaseException | None = None
+    report: Report | None = None
+    try:
+        report = run_job(job, progress=_observer(job, bar=bar))
+    except BaseException as raised:  # noqa: BLE001 (each kind has its exit code)
+        error = raised
+        report = getattr(raised, "report", None)
+    ended = end_of(error) if error else Ended(report.exit_code if report else 0, "")
+    if error is not None and debug:
+        logging.getLogger("rowferry").debug("the job %s ended early", name, exc_info=error)
+    return _tell(name, environment.masked(ended.message), ended.code, report, quiet=quiet)
+
+
+def _observer(job: Job, *, bar: bool) -> Observer | None:
+    if not bar or job.api is None:
+        return None
+    from rowferry.cli.bar import bar_of  # noqa: PLC0415 (with rich)
+
+    return bar_of(job)
+
+
+def _tell(name: str, message: str, code: int, report: Report | None, *, quiet: bool) -> int:
+    """Say how a job ended: for people on standard error, for machines on standard output."""
+    try:
+        if report is not None and not quiet:
+            click.echo(_table(name, report, code), err=True)
+        if message:
+            click.echo(f"{name}: {message}", err=True)
+    except OSError:
+        pass  # nobody reads it
+    line: dict[str, Any] = {"job": name, **(report.as_dict() if report else {}), "exit_code": code}
+    if message:
+        line["error"] = message
+    if sys.stdout is None:
+        raise ClosedOutputError
+    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    return code
+
+
+_ENDS = {
+    0: "all settled",
+    3: "finished, with dead letters",
+}
+
+
+def _table(name: str, report: Report, code: int) -> str:
+    """Give the figures of a report, those that say something, one a line."""
+    figures = report.as_dict()
+    shown = {
+        "read": f"{report.read:,} rows",
+        "records": f"{report.records:,}",
+        "delivered": f"{report.delivered:,}",
+        "dead": f"{report.dead:,}",
+        "pending": f"{report.pending:,}",
+        "skipped": f"{report.skipped:,} rows",
+        "requests": f"{report.requests:,}",
+        "retries": f"{report.retries:,}",
+        "maybe_duplicated": f"{report.maybe_duplicated:,}",
+        "seconds": f"{report.seconds:,.1f}",
+        "rows_per_second": f"{report.rows_per_second:,.0f}",
+        "max_in_flight": f"{report.max_in_flight:,}",
+    }
+    always = {"read", "delivered", "dead", "seconds", "rows_per_second"}
+    lines = [
+        f"  {label.replace('_', ' '):<17}{value}"
+        for label, value in shown.items()
+        if label in always or figures[label]
+    ]
+    return "\n".join([f"{name}: {_ENDS.get(code, f'ended early, exit code {code}')}", *lines])

@@ -1,0 +1,197 @@
+"""Job files: TOML to jobs, with the path of every mistake."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rowferry.config.environment import Environment
+from rowferry.config.job import STAND_IN, Job, Source
+from rowferry.config.mistakes import Mistake, MistakesError, nearest
+from rowferry.config.reading import WRONG, Reading
+from rowferry.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#@]+)@")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """
+    A job file that was read.
+
+    Attributes:
+        path: of the file.
+        jobs: those that were asked for, by name, in the order of the file.
+        environment: what was filled in; it keeps that out of what is shown.
+    """
+
+    path: Path
+    jobs: Mapping[str, Job]
+    environment: Environment
+
+
+def read_job_file(path: Path, names: Collection[str] = ()) -> JobFile:
+    """
+    Read a job file.
+
+    Args:
+        names: of the jobs to read; none means all. What others hold is not looked at, so that
+            their variables need not be set.
+
+    Raises:
+        MistakesError: with every mistake that there is.
+        ConfigError: the file cannot be read, or is no TOML.
+    """
+    tables = _tables_of(path)
+    environment = Environment(os.environ, path.parent)
+    reading = Reading(environment, path.parent.resolve(), stand_ins={Source: STAND_IN})
+    wanted = list(_wanted(reading, tables, names))
+    jobs = {
+        name: job_of(reading, f"$.jobs.{name}", table, path.parent, name) for name, table in wanted
+    }
+    if reading.mistakes:
+        raise MistakesError(reading.mistakes)
+    return JobFile(path=path, jobs=jobs, environment=environment)
+
+
+def _tables_of(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the job file {path}: {error.strerror}") from error
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path} is not UTF-8: there is the byte 0x{data[error.start]:02x} in line {line}"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {_lowered(str(error))}") from error
+
+
+def _wanted(
+    reading: Reading, tables: Mapping[str, Any], names: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+    """Give the tables of the jobs that are asked for."""
+    for name in tables:
+        if name != "jobs":
+            reading.wrong(
+                f"$.{name}",
+                f"there is no such table{nearest(name, ['jobs'])}; jobs are tables [jobs.NAME]",
+            )
+    jobs = tables.get("jobs", {})
+    if not isinstance(jobs, Mapping) or not jobs:
+        if "jobs" in tables or not reading.mistakes:
+            reading.wrong("$.jobs", "expected a table [jobs.NAME] at least")
+        return
+    for name in names:
+        if name not in jobs:
+            hint = nearest(name, jobs)
+            reading.wrong("$.jobs", f"there is no job {name}{hint}; there are: {', '.join(jobs)}")
+    for name, table in jobs.items():
+        if names and name not in names:
+            continue
+        if _NAME.fullmatch(name):
+            yield name, table
+        else:
+            reading.wrong(f"$.jobs.{name!r}", "a job's name has letters, digits, - and _ only")
+
+
+def job_of(
+    reading: Reading, path: str, table: Any, base: Path, name: str, *, secrets: bool = True
+) -> Any:
+    """
+    Make a job of its table; `WRONG`, with the mistakes noted, where that cannot be.
+
+    Args:
+        base: the folder from which files are named.
+        name: of the job; for want of one in the table it becomes the transfer's.
+        secrets: whether a secret in the table itself is a mistake.
+    """
+    if secrets:
+        reading.mistakes += _open_secrets(path, table)
+    query = _plain_query(table)
+    job = reading.table(path, Job, _with_query_kept(table))
+    if job is WRONG or not isinstance(job, Job):
+        return WRONG
+    source = _with_sql(reading, f"{path}.source", job.source, base, query)
+    name = job.name or name if job.api is not None else ""
+    return replace(job, source=source, name=name or None)
+
+
+def _plain_query(table: Any) -> str | None:
+    source = table.get("source") if isinstance(table, Mapping) else None
+    query = source.get("query") if isinstance(source, Mapping) else None
+    return query if isinstance(query, str) else None
+
+
+def _with_query_kept(table: Any) -> Any:
+    """Give *table* with a query in which no reference is filled in."""
+    query = _plain_query(table)
+    if query is None:
+        return table
+    return {**table, "source": {**table["source"], "query": query.replace("${", "$${")}}
+
+
+def _with_sql(reading: Reading, path: str, source: Source, base: Path, query: str | None) -> Source:
+    """Give *source* with the text of its query, and with its file as it is found from here."""
+    if query is not None and source.query is not None:
+        return replace(source, query=query)
+    if source.query_file is not None:
+        text = _text_of(reading, f"{path}.query_file", base / source.query_file)
+        return source if text is WRONG else replace(source, query=text, query_file=None)
+    if source.file is not None and source.file != "-":
+        file = base / source.file
+        if not file.is_file():
+            reading.wrong(f"{path}.file", f"there is no file {file}")
+        return replace(source, file=str(file))
+    return source
+
+
+def _text_of(reading: Reading, path: str, file: Path) -> Any:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        return reading.wrong(path, f"cannot read {file}: {error.strerror}")
+    except UnicodeDecodeError:
+        return reading.wrong(path, f"{file} is not UTF-8")
+
+
+def _open_secrets(path: str, table: Any) -> Iterator[Mistake]:
+    """Find what should not stand in a file: passwords in URLs, headers with credentials."""
+    if not isinstance(table, Mapping):
+        return
+    for place in ("source", "destination"):
+        url = table[place].get("url") if isinstance(table.get(place), Mapping) else None
+        if holds_password(url):
+            yield Mistake(
+                f"{path}.{place}.url", "holds a password; write ${NAME} in its place, and set NAME"
+            )
+    api = table.get("api")
+    headers = api.get("headers") if isinstance(api, Mapping) else None
+    for name, value in headers.items() if isinstance(headers, Mapping) else ():
+        if isinstance(value, str) and _SECRET_HEADER.search(name) and "${" not in value:
+            yield Mistake(
+                f"{path}.api.headers.{name}",
+                "a secret does not belong into a file; write ${NAME} in its place, and set NAME",
+            )
+
+
+def holds_password(url: Any) -> bool:
+    """Tell whether a URL has a password in it, in so many words."""
+    match = _PASSWORD.match(url) if isinstance(url, str) else None
+    return bool(match and "${" not in match[1])
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]
