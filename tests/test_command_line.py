@@ -1,108 +1,15 @@
-"""The command line, as a process: what it delivers, prints and exits with."""
+"""The commands copy, run and the small ones: what they deliver, print and exit with."""
 
 import json
-import logging
-import os
-import pty
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
-from pathlib import Path
-from textwrap import dedent
-from types import SimpleNamespace
 
 import pytest
 
-import rowferry as rowferry_module
+from command_line import last_line, process, rows_in
 from rowferry.cli.main import COMMANDS
 from rowferry.cli.main import run as run_here
-from rowferry.logs import logger
-from rowferry.testing import Answer, FakeApi
+from rowferry.testing import FakeApi
 
-ROWFERRY = (sys.executable, "-m", "rowferry")
-
-
-def environ(**variables):
-    """Give an environment in which the command is the one that is tested."""
-    sources = str(Path(rowferry_module.__file__).parent.parent)
-    return os.environ | {"PYTHONPATH": sources} | variables
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder to be in, with a table of five sensors."""
-    monkeypatch.chdir(tmp_path)
-    with closing(sqlite3.connect("sensors.db")) as conn:
-        conn.execute("CREATE TABLE sensor (id INTEGER PRIMARY KEY, code TEXT, depth NUMERIC)")
-        conn.executemany(
-            "INSERT INTO sensor VALUES (?, ?, ?)", [(i, f"c{i}", i / 2) for i in range(1, 6)]
-        )
-        conn.commit()
-    return tmp_path
-
-
-@pytest.fixture
-def rowferry(monkeypatch, capsys):
-    """Run the command to its end within this process, where what it does as one does not matter."""
-
-    def call(*arguments, env=None):
-        for name, value in (env or {}).items():
-            monkeypatch.setenv(name, value)
-        code = run_here(list(map(str, arguments)))
-        out, err = capsys.readouterr()
-        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
-
-    yield call
-    for handler in list(logger.handlers[1:]):
-        logger.removeHandler(handler)
-    logger.setLevel(logging.NOTSET)
-
-
-def process(*arguments, env=None, **options):
-    """Run the command to its end, as a process."""
-    options = {"capture_output": True, "text": True, "timeout": 60} | options
-    return subprocess.run(
-        [*ROWFERRY, *map(str, arguments)], env=environ(**(env or {})), check=False, **options
-    )
-
-
-@pytest.fixture
-def started():
-    """Start the command; it is not left running, whatever the test says."""
-    processes = []
-
-    def start(*arguments, env):
-        process = subprocess.Popen(
-            [*arguments],
-            env=environ(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def last_line(done):
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def wait_until(happened, seconds=20):
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
-
-
-# copy
+pytest_plugins = ("command_line",)
 
 
 def test_copy_sends_a_table_to_an_api_and_prints_one_line_of_json(rowferry, folder):
@@ -153,11 +60,6 @@ def test_copy_sends_a_file_of_csv_and_one_of_json_lines(rowferry, folder):
     ]
 
 
-def rows_in(file, table):
-    with closing(sqlite3.connect(file)) as conn:
-        return conn.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
-
-
 def test_copy_goes_into_a_database_as_a_table_a_query_a_statement_or_from_a_file(rowferry, folder):
     there = "sqlite:///there.db"
     table = rowferry(
@@ -205,29 +107,6 @@ def test_copy_tells_of_every_mistake_by_its_option(rowferry, folder):
         assert f"{flag}: " in done.stderr
     assert "--transform: cannot import the module nowhere" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-# run
-
-
-@pytest.fixture
-def job(folder):
-    """Write a job file whose API is given as ${API}; more lines may follow."""
-
-    def write(more="", name="sensors"):
-        (folder / "job.toml").write_text(
-            dedent(f"""
-                [jobs.{name}]
-                key = "id"
-                source.url = "sqlite:///sensors.db"
-                source.query = "SELECT * FROM sensor ORDER BY id"
-                api.url = "${{API}}"
-            """)
-            + dedent(more)
-        )
-        return folder / "job.toml"
-
-    return write
 
 
 def test_run_runs_the_jobs_of_a_file_in_their_order(rowferry, job):
@@ -317,163 +196,6 @@ def test_debug_shows_where_an_error_comes_from(job, folder):
     assert done.returncode == 4
     assert "shaping.py" in done.stderr
     assert "Traceback" in done.stderr
-
-
-# signals and streams
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
-def test_a_first_signal_lets_what_is_in_flight_finish(job, started, number, code):
-    path = job("api.limits.concurrency = 2\n")
-    with FakeApi(lambda request: Answer(delay=0.5)) as api:
-        process = started(*ROWFERRY, "run", path, env={"API": api.url})
-        wait_until(lambda: api.in_flight == 2)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=30)
-    assert process.returncode == code
-    report = json.loads(out)
-    assert (report["delivered"], report["pending"], report["exit_code"]) == (2, 3, code)
-    assert "stopping" in err
-    assert "Traceback" not in err
-
-
-def test_a_second_signal_ends_at_once(job, started):
-    with FakeApi(None) as api:
-        process = started(*ROWFERRY, "run", job(), env={"API": api.url})
-        wait_until(lambda: api.in_flight)
-        process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "stopping" in process.stderr.readline())
-        process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
-    assert process.returncode == 143
-    assert json.loads(out)["delivered"] == 0
-
-
-def test_a_signal_that_was_ignored_stays_ignored(job, started):
-    with FakeApi(lambda request: Answer(delay=0.3)) as api:
-        ignoring = ("/bin/sh", "-c", 'trap "" HUP; exec "$@"', "sh")
-        process = started(*ignoring, *ROWFERRY, "run", job(), env={"API": api.url})
-        wait_until(lambda: api.in_flight)
-        process.send_signal(signal.SIGHUP)
-        process.communicate(timeout=30)
-    assert process.returncode == 0
-
-
-def test_a_closed_standard_output_loses_no_row(job):
-    for redirection in (">&-", "| true"):
-        with FakeApi() as api:
-            done = subprocess.run(
-                [
-                    "/bin/bash",
-                    "-c",
-                    f'"$@" {redirection}; exit ${{PIPESTATUS[0]}}',
-                    "bash",
-                    *ROWFERRY,
-                    "run",
-                    str(job()),
-                ],
-                env=environ(API=api.url),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-        assert (done.returncode, len(api.records)) == (141, 5), done.stderr
-        assert "the standard output" in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-def test_a_full_disk_under_the_standard_output_is_told(job):
-    with FakeApi() as api, Path("/dev/full").open("w") as full:
-        done = process(
-            "run",
-            job(),
-            env={"API": api.url},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            capture_output=False,
-        )
-    assert (done.returncode, len(api.records)) == (7, 5)
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_closed_standard_error_loses_nothing(job):
-    with FakeApi() as api:
-        done = subprocess.run(
-            ["/bin/bash", "-c", '"$@" 2>&- <&-', "bash", *ROWFERRY, "run", str(job())],
-            env=environ(API=api.url),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    assert (done.returncode, json.loads(done.stdout)["delivered"]) == (0, 5)
-
-
-# what is shown meanwhile
-
-
-def test_logs_are_lines_of_json_where_that_is_asked_for(job):
-    with FakeApi([503, 201]) as api:
-        done = process("run", job(), "--log-format", "json", "--debug", env={"API": api.url})
-    assert done.returncode == 0
-    lines = [line for line in done.stderr.splitlines() if line.startswith("{")]
-    entries = [json.loads(line) for line in lines]
-    assert any("requests are sent again" in entry["message"] for entry in entries)
-    assert {"time", "level", "message"} <= set(entries[0])
-
-
-def on_a_terminal(*arguments, env, columns=120):
-    """Run the command on a terminal of its own; give what it showed there."""
-    main, other = pty.openpty()
-    process = subprocess.Popen(
-        [*ROWFERRY, *map(str, arguments)],
-        env=environ(TERM="xterm", COLUMNS=str(columns), **env),
-        stdin=other,
-        stderr=other,
-        stdout=subprocess.PIPE,
-    )
-    os.close(other)
-    shown = b""
-    while True:
-        try:
-            part = os.read(main, 65536)
-        except OSError:  # Linux: the other end was closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(main)
-    out = process.communicate(timeout=30)[0]
-    return process.returncode, out.decode(), shown.decode()
-
-
-@pytest.mark.parametrize("columns", [150, 80, 40])
-def test_on_a_terminal_there_is_a_bar_as_wide_as_there_is_room(job, columns):
-    with FakeApi(lambda request: Answer(delay=0.2)) as api:
-        env = {"API": api.url}
-        path = job("api.limits.concurrency = 1\n")
-        code, out, shown = on_a_terminal("run", path, env=env, columns=columns)
-    assert (code, json.loads(out)["delivered"]) == (0, 5)
-    assert "delivered" in shown
-    assert "\x1b[" in shown
-    if columns == 150:
-        for word in ("rows/s", "in flight", "p50", "p99"):
-            assert word in shown
-
-
-def test_no_color_is_heeded(job):
-    with FakeApi(lambda request: Answer(delay=0.2)) as api:
-        env = {"API": api.url, "NO_COLOR": "1"}
-        code, _, shown = on_a_terminal("run", job(), env=env)
-    assert code == 0
-    assert "\x1b[3" not in shown
-
-
-# small commands
 
 
 def test_validate_tells_of_mistakes_or_that_there_are_none(rowferry, job):

@@ -17,7 +17,7 @@ FLOORS = (
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     insert whole_table copying sources handoff dialer lanes settling waiting outcomes delivery
     pipeline""",
-    """transfer running options observe testing file_rows config cli __init__ __main__""",
+    """transfer running options observe testing file_rows preview config cli __init__ __main__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

@@ -96,6 +96,8 @@ Reply: TypeAlias = "Answer | int | None"
 
 Behaviour: TypeAlias = Callable[[Received], Reply]
 
+_STEPS = 3
+
 FAULTS: Mapping[str, Reply] = {
     "429": Answer(status=429),
     "429 with Retry-After": Answer(status=429, headers={"Retry-After": "0"}),
@@ -256,6 +258,8 @@ class FakeApi:
 
     async def _refuse(self) -> None:
         self._server.close()
+        for _ in range(_STEPS):  # of what accepts a connection that is just coming
+            await asyncio.sleep(0)
         for transport in list(self._open):
             transport.abort()  # type: ignore[attr-defined]
         await asyncio.sleep(0)

@@ -21,10 +21,17 @@ from rowferry.config.reading import Reading
 @click.command("copy")
 @click.argument("source")
 @click.argument("destination")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; send nothing.")
 @with_job_options
 @with_run_options
 def command(
-    source: str, destination: str, debug: bool, quiet: bool, log_format: str, **values: Any
+    source: str,
+    destination: str,
+    dry_run: bool,
+    debug: bool,
+    quiet: bool,
+    log_format: str,
+    **values: Any,
 ) -> int:
     r"""
     Send rows to an API, or copy them into a database.
@@ -47,6 +54,10 @@ def command(
             )
     environment = Environment(os.environ, Path())
     job = _job(environment, table_of(source, destination, values))
+    if dry_run:
+        from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
+
+        return show_plans({"copy": job}, environment)
     return run_jobs({"copy": job}, environment, bar=bar, quiet=quiet, debug=debug)
 
 

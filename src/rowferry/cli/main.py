@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "copy": "Send rows to an API, or copy them into a database.",
     "run": "Run the jobs of a job file.",
+    "plan": "Show what a job would do; send nothing.",
     "validate": "Check a job file, and tell of every mistake.",
+    "init": "Write a job file for a table.",
+    "doctor": "Look whether everything that a job needs is there.",
     "schema": "Print the JSON schema of job files, for editors.",
     "completion": "Print the completions of a shell.",
 }

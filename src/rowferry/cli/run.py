@@ -13,10 +13,12 @@ from rowferry.config.jobs import read_job_file
 @click.command("run")
 @click.argument("job_file", type=click.Path(path_type=Path))
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, as `rowferry plan` does.")
 @with_run_options
 def command(
     job_file: Path,
     jobs: tuple[str, ...],
+    dry_run: bool,
     debug: bool,
     quiet: bool,
     log_format: str,
@@ -28,4 +30,8 @@ def command(
     """
     bar = begin(debug=debug, quiet=quiet, log_format=log_format)
     found = read_job_file(job_file, jobs)
+    if dry_run:
+        from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
+
+        return show_plans(found.jobs, found.environment)
     return run_jobs(found.jobs, found.environment, bar=bar, quiet=quiet, debug=debug)

@@ -14,7 +14,7 @@ from rowferry.cli.ends import ClosedOutputError, Ended, end_of
 from rowferry.cli.signals import Interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from rowferry.config.environment import Environment
     from rowferry.config.job import Job
@@ -68,14 +68,21 @@ def run_jobs(
             codes.append(code)
             if code > _SIGNALLED:
                 return code
+    return worst(codes)
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Give the exit code for several ends: that of the one which needs a person most."""
     return min(codes, key=_WORST_FIRST.index, default=0)
 
 
 def _run_one(
     name: str, job: Job, environment: Environment, *, bar: bool, quiet: bool, debug: bool
 ) -> int:
-    from rowferry.config.work import run_job  # noqa: PLC0415 (with asyncio and ssl)
+    from rowferry.config.work import may_change_data, run_job  # noqa: PLC0415 (with asyncio)
 
+    if may_change_data(job):
+        messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
     error: BaseException | None = None
     report: Report | None = None
     try:

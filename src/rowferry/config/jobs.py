@@ -18,7 +18,7 @@ from rowferry.exceptions import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
+SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#@]+)@")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -180,7 +180,7 @@ def _open_secrets(path: str, table: Any) -> Iterator[Mistake]:
     api = table.get("api")
     headers = api.get("headers") if isinstance(api, Mapping) else None
     for name, value in headers.items() if isinstance(headers, Mapping) else ():
-        if isinstance(value, str) and _SECRET_HEADER.search(name) and "${" not in value:
+        if isinstance(value, str) and SECRET_HEADER.search(name) and "${" not in value:
             yield Mistake(
                 f"{path}.api.headers.{name}",
                 "a secret does not belong into a file; write ${NAME} in its place, and set NAME",

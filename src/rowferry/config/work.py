@@ -36,16 +36,7 @@ def run_job(job: Job, *, progress: Observer | None = None) -> Report:
     """
     if job.destination is not None:
         return _into_database(job, job.destination)
-    options: dict[str, Any] = {
-        "transform": _told_apart(job.shaping),
-        "key": job.key,
-        "name": job.name,
-        "ordering_key": job.ordering_key,
-        "limit": job.limit,
-        "budget": job.budget,
-        "chunk_size": job.chunk_size,
-        "progress": progress,
-    }
+    options = options_of_transfer(job) | {"progress": progress}
     source = job.source
     if source.file is not None:
         with contextlib.closing(_rows_of(source, source.file)) as rows:
@@ -55,6 +46,19 @@ def run_job(job: Job, *, progress: Observer | None = None) -> Report:
     )
 
 
+def options_of_transfer(job: Job) -> dict[str, Any]:
+    """Give the options of the library's functions for APIs."""
+    return {
+        "transform": _told_apart(job.shaping),
+        "key": job.key,
+        "name": job.name,
+        "ordering_key": job.ordering_key,
+        "limit": job.limit,
+        "budget": job.budget,
+        "chunk_size": job.chunk_size,
+    }
+
+
 def query_of(source: Source) -> str:
     """Give the query of a source that is a database."""
     if source.table is None:
@@ -62,15 +66,21 @@ def query_of(source: Source) -> str:
     return sql.select_all(source.table, connections.database_of(source.url).identifier)
 
 
-def _few_of(source: Source, limit: int | None) -> Generator[Row]:
-    """Give the rows of a source, one by one: *limit* of them, at most."""
+def may_change_data(job: Job) -> bool:
+    """Tell whether a job reads by more than one statement that only reads."""
+    return job.source.query is not None and not sql.can_declare(job.source.query)
+
+
+def rows_of(job: Job) -> Generator[Row]:
+    """Give the rows of a job one by one, not more than its limit."""
+    source = job.source
     rows: Any
     if source.file is not None:
         rows = _rows_of(source, source.file)
     else:
         rows = iter_rows(query_of(source), source.url, source.parameters)
     with contextlib.closing(rows):
-        yield from islice(rows, limit)
+        yield from islice(rows, job.limit)
 
 
 def _rows_of(source: Source, file: str) -> Generator[Row]:
@@ -113,7 +123,7 @@ def _into_database(job: Job, destination: Destination) -> Report:
 
 def _row_by_row(job: Job, destination: Destination, transform: Any) -> tuple[int, int]:
     """Insert rows that come one by one: those of a file, or a few of a query."""
-    with contextlib.closing(_few_of(job.source, job.limit)) as rows:
+    with contextlib.closing(rows_of(job)) as rows:
         if destination.insert_query:
             return insert.executemany(
                 destination.insert_query,

@@ -1,0 +1,229 @@
+"""What a job needs, looked at piece by piece: nothing is written, and nothing sent but a HEAD."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.metadata
+import socket
+import ssl
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rowferry import connections
+from rowferry.config.work import query_of, rows_of
+from rowferry.databases import recognise
+from rowferry.exceptions import ConfigError, RowferryError
+from rowferry.extract import iter_rows
+from rowferry.keyset import as_table
+from rowferry.row_factories import tuple_row_factory
+from rowferry.sql import columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rowferry.api import Api
+    from rowferry.config.job import Job, Source
+
+_UNREACHABLE = 4
+_CONFIGURATION = 2
+_AUTHENTICATION = 5
+_REFUSED = frozenset({401, 403, 407})
+
+
+class Finding(NamedTuple):
+    """
+    What was found.
+
+    Attributes:
+        what: was looked at.
+        says: what is there; or what is wrong, and what to do.
+        exit_code: 0 where all is well.
+    """
+
+    what: str
+    says: str
+    exit_code: int = 0
+
+
+class _Trouble(Exception):  # noqa: N818 (it is a finding, no error)
+    """Ends a part of the check-up: what comes after it cannot be looked at."""
+
+    def __init__(self, says: str, exit_code: int) -> None:
+        super().__init__(says)
+        self.exit_code = exit_code
+
+
+def check_up(job: Job) -> Iterator[Finding]:
+    """Look at what a job needs, one thing after another; what depends on a bad one is left out."""
+    if job.source.url is not None:
+        yield from _found(_of_source(job.source, job.source.url))
+    else:
+        yield from _found(_of_file(job))
+    if job.destination is not None:
+        yield from _found(_of_database("destination", job.destination.url))
+    else:
+        yield from _found(_of_api(job.to_api))
+
+
+def _found(steps: Iterator[tuple[str, Callable[[], str]]]) -> Iterator[Finding]:
+    for what, look in steps:
+        try:
+            yield Finding(what, look())
+        except _Trouble as trouble:
+            yield Finding(what, str(trouble), trouble.exit_code)
+            return
+        except ConfigError as error:
+            yield Finding(what, str(error), _CONFIGURATION)
+            return
+        except RowferryError as error:
+            yield Finding(what, str(error), _UNREACHABLE)
+            return
+
+
+# databases and files
+
+
+def _of_database(which: str, url: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield f"{which}: driver", lambda: _driver(url)
+    yield f"{which}: database", lambda: _connection(url)
+
+
+def _of_source(source: Source, url: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield from _of_database("source", url)
+    yield "source: query", lambda: _query(source, url)
+
+
+def _of_file(job: Job) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "source: file", lambda: _file(job)
+
+
+def _driver(url: str) -> str:
+    module = connections.database_of(url).driver
+    try:
+        __import__(module)
+    except ImportError as error:
+        connections.database_of(url)  # its own words come with the connection
+        raise _Trouble(f"{module} is not installed: {error}", _CONFIGURATION) from error
+    packages = importlib.metadata.packages_distributions().get(module, [])
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages[:1]]
+    return versions[0] if versions else module
+
+
+def _connection(url: str) -> str:
+    began = time.monotonic()
+    with connections.opened(url) as conn:
+        database, _ = recognise(conn)
+        took = (time.monotonic() - began) * 1000
+        return f"{database.dbtype}, connected in {took:,.0f} ms"
+
+
+def _query(source: Source, url: str) -> str:
+    query = query_of(source)
+    try:
+        without_rows = columns_of(as_table(query))
+    except ConfigError:
+        return "it is no plain SELECT, and may change data: it was not run"
+    with connections.opened(url) as conn, closing(conn.cursor()) as cursor:
+        del cursor
+        names = _columns(without_rows, conn, source.parameters)
+    return f"may be read, and has the columns {', '.join(names)}"
+
+
+def _columns(query: str, conn: Any, parameters: Any) -> list[str]:
+    found: list[str] = []
+
+    def note(cursor: Any) -> Any:
+        found.extend(column[0] for column in cursor.description)
+        return tuple_row_factory(cursor)
+
+    with closing(iter_rows(query, conn, parameters, note)) as rows:  # type: ignore[type-var]
+        next(rows, None)
+    return found
+
+
+def _file(job: Job) -> str:
+    with closing(rows_of(job)) as rows:
+        first = next(rows, None)
+    return "is empty" if first is None else f"may be read, and has the columns {', '.join(first)}"
+
+
+# APIs
+
+
+def _of_api(api: Api) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "api: name", lambda: _name(api)
+    yield "api: connection", lambda: _reach(api)
+    if api.endpoint.tls:
+        yield "api: TLS", lambda: _certificate(api)
+    yield "api: credentials", lambda: _credentials(api)
+
+
+def _name(api: Api) -> str:
+    host = api.endpoint.host
+    try:
+        found = socket.getaddrinfo(host, api.endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise _Trouble(f"{host} has no address: {error.strerror}", _UNREACHABLE) from error
+    return f"{host} is {', '.join(dict.fromkeys(str(one[4][0]) for one in found))}"
+
+
+def _reach(api: Api) -> str:
+    address = (api.endpoint.host, api.endpoint.port)
+    began = time.monotonic()
+    try:
+        socket.create_connection(address, timeout=api.connect_timeout).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise _Trouble(
+            f"port {address[1]} of {address[0]} takes no connection: {why}; is it running, and is "
+            "there a firewall between?",
+            _UNREACHABLE,
+        ) from error
+    return f"port {address[1]} takes connections, in {(time.monotonic() - began) * 1000:,.1f} ms"
+
+
+def _certificate(api: Api) -> str:
+    host, context = api.endpoint.host, api.tls_context
+    if context is None:
+        return "none"
+    try:
+        with (
+            socket.create_connection((host, api.endpoint.port), api.connect_timeout) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            certificate = secured.getpeercert() or {}
+            return f"{secured.version()}, certificate valid until {certificate.get('notAfter')}"
+    except ssl.SSLCertVerificationError as error:
+        remedy = "; name its authority as ca in the table tls"
+        raise _Trouble(f"{error.verify_message}{remedy}", _CONFIGURATION) from error
+    except OSError as error:
+        raise _Trouble(error.strerror or str(error), _UNREACHABLE) from error
+
+
+def _credentials(api: Api) -> str:
+    """Ask with a HEAD, which changes nothing; any answer but a refusal will do."""
+    status = _head(api)
+    if status in _REFUSED:
+        raise _Trouble(
+            f"the API answered {status} to a HEAD: are the headers right, and is what they hold "
+            "still valid?",
+            _AUTHENTICATION,
+        )
+    return f"the API answered {status} to a HEAD, which refuses no credentials"
+
+
+def _head(api: Api) -> int:
+    endpoint = api.endpoint
+    make: Any = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
+    more: dict[str, Any] = {"context": api.tls_context} if endpoint.tls else {}
+    connection = make(endpoint.host, endpoint.port, timeout=api.request_timeout, **more)
+    try:
+        connection.request("HEAD", endpoint.target, headers=dict(api.headers))
+        return int(connection.getresponse().status)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Trouble(
+            f"no answer to a HEAD: {error or type(error).__name__}", _UNREACHABLE
+        ) from error
+    finally:
+        connection.close()
