@@ -367,7 +367,7 @@ def test_a_status_cannot_be_both_a_success_and_sent_again():
 
 @pytest.mark.parametrize("header", ["", "a b", "a\r\nb", "Content-Length", "Host"])
 def test_an_idempotency_header_that_cannot_be_sent_is_refused(header):
-    assert refusal(idempotency_header=header).startswith("headers: ")
+    assert refusal(idempotency_header=header).startswith("idempotency_header: ")
 
 
 def test_a_header_of_ones_own_cannot_be_that_of_the_idempotency_keys():

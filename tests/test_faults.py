@@ -291,7 +291,7 @@ def test_c1_a_full_backlog_is_waited_for():
         listener.listen(0)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         waiting = [socket.create_connection(listener.getsockname()) for _ in range(1)]
-        retry = Retry(max_retries=1000, max_backoff=0.01)
+        retry = Retry(max_retries=1000, initial_backoff=0.01, max_backoff=0.01)
         target = Api(url, connect_timeout=0.2, retry=retry, limits=Limits(max_in_flight=2))
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(post_rows, rows_of(1), target, budget=Budget(deadline=LONG))

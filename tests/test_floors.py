@@ -15,7 +15,7 @@ FLOORS = (
     verdict""",
     """databases formats http api""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying sources handoff dialer lanes settling waiting outcomes delivery
+    insert whole_table copying sources handoff dialer lanes settling waiting aside outcomes delivery
     pipeline""",
     """transfer running options observe testing file_rows preview config cli __init__ __main__""",
 )

@@ -27,7 +27,8 @@ def test_no_luck_is_no_wait():
 @given(
     st.integers(1, 10**9), st.floats(0, 1), st.floats(0, 1e6), st.floats(0, 1e6), st.integers(0, 9)
 )
-def test_a_wait_lies_between_nothing_and_the_highest(tries, luck, initial, highest, retries):
+def test_a_wait_lies_between_nothing_and_the_highest(tries, luck, one, another, retries):
+    initial, highest = sorted([one, another])
     retry = Retry(initial_backoff=initial, max_backoff=highest, max_retries=retries)
     assert 0 <= retry.wait(tries, luck=luck) <= highest
     assert retry.wait(tries, luck=luck) <= retry.wait(tries + 1, luck=luck)
@@ -109,10 +110,40 @@ def test_poison_is_told_from_outage_by_the_neighbours(ambiguous, age, delivered,
 
 
 def test_no_retries_are_no_waiting_either():
-    attempts = Attempts(since=0.0, delivered_before=7, ambiguous=1)
+    """It is laid aside until the others tell what it was; in an outage they have told."""
+    attempts = Attempts(since=0.0, delivered_before=7, delivered_since=8, ambiguous=1)
     retry = Retry(max_retries=0)
-    for outage in (None, 0.0):
-        assert retry.next_step(attempts, 1.0, delivered=7, outage=outage) is Step.STOP
+    for delivered in (7, 8):
+        assert retry.next_step(attempts, 1.0, delivered=delivered, outage=None) is Step.ASIDE
+        assert retry.next_step(attempts, 1.0, delivered=delivered, outage=0.0) is Step.STOP
+
+
+@pytest.mark.parametrize(
+    ("age", "delivered", "outage", "step"),
+    [
+        (1, 8, None, Step.ONCE_MORE),  # others got through, but none since it failed
+        (1, 9, None, Step.POISON),  # one did
+        (30, 8, None, Step.POISON),  # none did for so long, but it alone fails
+        (30, 8, 20, Step.WAIT),  # all do
+        (101, 8, None, Step.POISON),
+        (1, 7, None, Step.WAIT),
+    ],
+)
+def test_what_fails_alone_at_the_end_is_asked_once_more_after_the_longest_backoff(
+    age, delivered, outage, step
+):
+    now = 1000.0
+    attempts = Attempts(now - age, delivered_before=7, delivered_since=8, ambiguous=3)
+    retry = Retry(max_retries=2, max_retry_age=100, max_backoff=30)
+    since = None if outage is None else now - outage
+    assert retry.next_step(attempts, now, delivered=delivered, outage=since) is step
+
+
+def test_a_first_wait_is_no_longer_than_the_longest():
+    words = r"initial_backoff=5 is more than max_backoff=1, .* it must be 0 to max_backoff"
+    with pytest.raises(ConfigError, match=words):
+        Retry(initial_backoff=5, max_backoff=1)
+    assert Retry(initial_backoff=1, max_backoff=1).wait(9, luck=1.0) == 1
 
 
 # the budget of a run

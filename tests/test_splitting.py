@@ -90,8 +90,9 @@ def test_items_that_do_not_fit_the_records_say_nothing_of_any(statuses, words):
 def test_items_that_cannot_be_read_say_nothing_of_any():
     answer = Response(200, body=b"<html>")
     said = sorted_out(batch_of([1, 1]), answer, lambda answer: answer.json()["items"], RULES)
-    assert said.startswith("item_results raised ")
-    assert said.endswith(" on an answer 200")
+    assert said.reason.startswith("item_results raised ")
+    assert isinstance(said.error, ValueError)
+    assert said.reason.endswith(" on an answer 200")
 
 
 def test_items_may_be_given_one_by_one():
@@ -101,14 +102,14 @@ def test_items_may_be_given_one_by_one():
 
     batch = batch_of([1, 1])
     assert sorted_out(batch, Response(200, body=b"[201]"), lazily, RULES).delivered == batch
-    assert sorted_out(batch, Response(200, body=b"<"), lazily, RULES).startswith(
+    assert sorted_out(batch, Response(200, body=b"<"), lazily, RULES).reason.startswith(
         "item_results raised "
     )
 
 
 def test_items_without_end_are_too_many():
     said = sorted_out(batch_of([1, 1]), Response(200), lambda _: itertools.repeat(200), RULES)
-    assert "more than 2 items for 2 records" in said
+    assert "more than 2 items for 2 records" in said.reason
 
 
 def test_an_item_that_an_earlier_try_may_have_left_there_is_asked_for_once_more():

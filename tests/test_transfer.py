@@ -793,14 +793,17 @@ def test_no_retries_are_no_retries():
 
 def test_a_refusal_is_asked_again_by_age_only():
     with FakeApi(lambda request: 429 if request.number < 10 else 201) as api:
-        report = post_rows(rows_of(1), Api(api.url, retry=Retry(max_retries=0, max_backoff=0.01)))
+        report = post_rows(
+            rows_of(1),
+            Api(api.url, retry=Retry(max_retries=0, initial_backoff=0.01, max_backoff=0.01)),
+        )
         assert (report.delivered, len(api.received)) == (1, 11)
     assert report.maybe_duplicated == 0
 
 
 def test_a_record_grows_too_old():
     with FakeApi(429) as api:
-        retry = Retry(max_retry_age=0.2, max_backoff=0.05)
+        retry = Retry(max_retry_age=0.2, initial_backoff=0.05, max_backoff=0.05)
         with pytest.raises(ExhaustedError):
             post_rows(rows_of(1), Api(api.url, retry=retry))
 

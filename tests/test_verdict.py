@@ -214,6 +214,16 @@ def test_a_409_to_what_may_be_there_is_asked_once_more():
     assert fate(409, attempts=once_more) is Fate.REJECTED
 
 
+def test_a_422_to_a_key_that_the_api_may_know_is_a_clash_of_keys():
+    def word(status, attempts=None, *, keyed=True, count=1):
+        rules = Rules(frozenset(SUCCESS))
+        return rules.judge(Response(status), NOW, count=count, attempts=attempts, keyed=keyed).word
+
+    assert word(422, DOUBTFUL) == "key_conflict"
+    others = [word(422), word(422, REFUSED_BEFORE), word(400, DOUBTFUL), word(409, DOUBTFUL)]
+    assert {*others, word(422, DOUBTFUL, keyed=False)} == {"rejected"}
+
+
 def test_a_404_to_what_may_have_been_deleted_is_delivered():
     assert fate(404, method="DELETE") is Fate.REJECTED
     assert fate(404, method="DELETE", attempts=REFUSED_BEFORE) is Fate.REJECTED
@@ -256,6 +266,7 @@ CLASSES = {
     "unclear": {Fate.UNCLEAR},
     "too large": {Fate.TOO_LARGE},
     "conflict": {Fate.CONFLICT},
+    "a clash of keys": {Fate.REJECTED},
     "rejected": {Fate.REJECTED},
     "the credentials are not accepted": {Fate.AUTH},
     "every record would meet the same": {Fate.STOP},

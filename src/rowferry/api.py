@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
-from rowferry.batches import MAX_BODY
+from rowferry.batches import MAX_BODY, Fate
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
 from rowferry.formats import format_named
@@ -36,6 +36,7 @@ _SUCCESSES = (*range(200, 300), *range(400, 600))
 _ERRORS = range(400, 600)
 _MULTI_STATUS = 207
 _LARGEST_BATCH = 100_000
+_BATCH_BYTES = 5 * _MIB
 _LARGEST_ANSWER = 16 * _MIB
 _MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
 _SHORTEST_SECRET = 3
@@ -59,7 +60,8 @@ class Api:
             five members of `rowferry.formats.contract.Format`.
         batch_size: records of a request, at most; None means the format's: 1 or 500. At most
             100,000.
-        batch_bytes: of a request's body, at most, unless a single record is larger.
+        batch_bytes: of a request's body, at most, unless a single record is larger; no more than
+            `max_buffer_bytes`, to which the default gives way.
         batch_linger: seconds that a record waits at most for others to fill its batch.
         retry: how often and when a record is sent again.
         limits: how much at once and how fast.
@@ -73,7 +75,8 @@ class Api:
             and `json()`. It runs on the event loop. None: the answer stands for all records.
         idempotency_header: carries a key by which the API can tell a record that is sent again;
             sent where the transfer has a `key` and a request one record. None: never.
-        on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it up.
+        on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it
+            up, so that `retry_on_status` cannot name what leaves that open.
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
 
     Raises:
@@ -85,7 +88,7 @@ class Api:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body_format: str | Format = "json"
     batch_size: int | None = None
-    batch_bytes: int = 5 * _MIB
+    batch_bytes: int = _BATCH_BYTES
     batch_linger: float = 0.05
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=Limits)
@@ -105,15 +108,15 @@ class Api:
         if not isinstance(self.headers, Mapping):
             raise ConfigError(f"headers must be a mapping, not {type(self.headers).__name__}")
         check_headers(self.headers)
+        for name, kind in (("retry", Retry), ("limits", Limits)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}(…)")
         self._check_batches()
         above_zero("request_timeout", self.request_timeout)
         above_zero("connect_timeout", self.connect_timeout)
         _check_statuses("success_status", self.success_status, _SUCCESSES)
         self._check_answers()
         self._check_idempotency_header()
-        for name, kind in (("retry", Retry), ("limits", Limits)):
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigError(f"{name} must be a {kind.__name__}(…)")
         self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
 
     def _check_answers(self) -> None:
@@ -128,6 +131,17 @@ class Api:
             raise ConfigError(
                 f"on_ambiguous must be 'retry' or 'dead_letter', not {self.on_ambiguous!r}"
             )
+        if self.on_ambiguous == "dead_letter":
+            self._check_nothing_ambiguous_is_retried()
+
+    def _check_nothing_ambiguous_is_retried(self) -> None:
+        for status in self.retry_on_status or ():
+            if self.rules.fate(status, when=True) is not Fate.REFUSED:
+                raise ConfigError(
+                    f"{status} is in retry_on_status, but it leaves open whether the API has the "
+                    "records, and on_ambiguous='dead_letter' sends none of these again; it may "
+                    "hold 408, 421, 425, 429 and 503"
+                )
 
     def _check_idempotency_header(self) -> None:
         header = self.idempotency_header
@@ -135,7 +149,10 @@ class Api:
             return
         if not isinstance(header, str):
             raise ConfigError(f"idempotency_header must be the name of a header, not {header!r}")
-        check_headers({header: ""})
+        try:
+            check_headers({header: ""})
+        except ConfigError as error:
+            raise ConfigError(f"idempotency_header: {error}".replace(" headers:", "")) from None
         if header.lower() in _REPLACEABLE:
             raise ConfigError(
                 f"idempotency_header: {header} is a header that every request has; "
@@ -150,6 +167,12 @@ class Api:
     def _check_batches(self) -> None:
         whole("batch_bytes", self.batch_bytes, 1)
         at_least("batch_linger", self.batch_linger, 0)
+        room = self.limits.max_buffer_bytes
+        if self.batch_bytes > room and self.batch_bytes != _BATCH_BYTES:
+            raise ConfigError(
+                f"batch_bytes={self.batch_bytes:,} is more than max_buffer_bytes={room:,}, all "
+                "that may wait; it must be 1 to max_buffer_bytes"
+            )
         most = self.format.max_batch_size
         if self.batch_size is None:
             return

@@ -73,6 +73,8 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
         conflicts: times that the API answered 409.
         broken: whether the last one's connection broke: on a kept one that may be the fault of the
             request before, so that the next try is to have a new one.
+        delivered_since: records delivered when it first failed: what got through later shows that
+            the API was up then.
     """
 
     since: float
@@ -83,6 +85,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
     ever_doubtful: bool = False
     conflicts: int = 0
     broken: bool = False
+    delivered_since: int = 0
 
     def after(self, fate: Fate, *, broken: bool, probe: bool = False) -> Attempts:
         """
@@ -103,11 +106,14 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             self.ever_doubtful or ambiguous,
             self.conflicts + (fate is Fate.CONFLICT),
             broken and ambiguous,
+            self.delivered_since,
         )
 
     def begun_anew(self, delivered: int) -> Attempts:
         """Give what it is after an outage: its age and its doubts stay, its count does not."""
-        return msgspec.structs.replace(self, delivered_before=delivered, ambiguous=0)
+        return msgspec.structs.replace(
+            self, delivered_before=delivered, delivered_since=delivered, ambiguous=0
+        )
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):

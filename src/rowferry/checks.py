@@ -7,6 +7,9 @@ from typing import Any
 
 from rowferry.exceptions import ConfigError
 
+_MOST = 2**63 - 1
+"""Past this a number of anything is a mistake, and some sums are no longer possible."""
+
 
 def whole(name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
     """
@@ -17,9 +20,13 @@ def whole(name: str, value: Any, minimum: int, maximum: int | None = None) -> No
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
-    at_least(name, value, minimum)
-    if maximum is not None and value > maximum:
-        raise ConfigError(f"{name} must be {minimum:,} to {maximum:,}, not {value:,}")
+    most = _MOST if maximum is None else maximum
+    if minimum <= value <= most:
+        return
+    low = value < minimum or maximum is None
+    bounds = f"at least {minimum:,}" if low else f"{minimum:,} to {maximum:,}"
+    shown = f"{value:,}" if abs(value) <= _MOST else "one of more than 64 bits"
+    raise ConfigError(f"{name} must be {bounds}, not {shown}")
 
 
 def at_least(name: str, value: Any, minimum: float) -> None:
@@ -47,5 +54,9 @@ def above_zero(name: str, value: Any) -> None:
 
 
 def _number(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{name} must be a finite number, not {value!r}")
+    if isinstance(value, int) and abs(value) > _MOST:
+        raise ConfigError(f"{name} must be a finite number, not one of more than 64 bits")
+    if not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number, not {value!r}")

@@ -127,7 +127,7 @@ class Delivery:
 
     def end(self) -> None:
         """Note that no more batches will come."""
-        self._ended = True
+        self._ended = self._outcomes.ended = True
         self._look_for_the_end()
 
     def stop(self) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
+_MANY = 16
+_FIRST_GAP = 0.05
+_LONGEST_GAP = 1.0
+"""Tries after which they come more rarely, and seconds between them: as in an outage later on."""
 
 
 class Dialer:
@@ -67,7 +71,8 @@ class Dialer:
                 self._ledger.problem = _why(error)
                 if tries > retry.max_retries:
                     raise self._unreachable(error, f" (tried {tries} times)", 4) from error
-                await asyncio.sleep(retry.wait(tries, luck=random.random()))  # noqa: S311 (jitter)
+                backoff = retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
+                await asyncio.sleep(max(backoff, least_wait(tries)))
         self._reached = True
         return connection
 
@@ -82,12 +87,12 @@ class Dialer:
         Raise where trying again would meet the same.
 
         Raises:
-            TransferError: a certificate that fails, or a name that does not exist.
+            TransferError: a certificate that fails before anything was delivered (later it is one
+                that is being replaced, and nothing was sent), or a name that does not exist.
         """
-        if isinstance(error, ssl.SSLCertVerificationError):
-            exit_code = 4 if self._ledger.delivered else 2
+        if isinstance(error, ssl.SSLCertVerificationError) and not self._ledger.delivered:
             remedy = "; name its authority in tls={'ca': …}"
-            raise self._unreachable(error, remedy, exit_code) from error
+            raise self._unreachable(error, remedy, 2) from error
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
         if no_such_name and not self._reached:
             raise self._unreachable(error, "", 2) from error
@@ -99,6 +104,13 @@ class Dialer:
             f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}{detail}{sent}",
             exit_code=exit_code,
         )
+
+
+def least_wait(tries: int) -> float:
+    """Give the seconds to wait at least after so many tries (1 or more), all of which failed."""
+    if tries < _MANY:
+        return 0.0
+    return float(min(_LONGEST_GAP, _FIRST_GAP * 2.0 ** min(tries - _MANY, 60)))
 
 
 def _why(error: BaseException) -> str:

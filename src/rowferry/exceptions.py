@@ -99,6 +99,10 @@ class RejectedError(TransferError):
         key: values of the record's key columns, in order; None where no key was declared.
         status: of the HTTP answer; None where the record was never sent.
         answer: the beginning of the answer's body, at most 2 KiB, without credentials.
+        reason: one word for machines: "rejected"; "key_conflict", a 422 to an idempotency key
+            that the API may know from an earlier try; "exhausted", sent as often as allowed;
+            "ambiguous", the API may have it, and it is not to be sent again; "unsendable", or
+            "too_large", for what has no form to be sent.
     """
 
     def __init__(
@@ -108,8 +112,10 @@ class RejectedError(TransferError):
         key: tuple[Any, ...] | None = None,
         status: int | None = None,
         answer: str = "",
+        reason: str = "rejected",
     ) -> None:
         super().__init__(message)
+        self.reason = reason
         self.key = key
         self.status = status
         self.answer = answer

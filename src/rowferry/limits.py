@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from rowferry.checks import above_zero, whole
+from rowferry.checks import at_least, whole
 from rowferry.exceptions import ConfigError
 
 _MIB = 1024 * 1024
 
 MOST_IN_FLIGHT = 10_000
 """Each takes a connection, and so a file descriptor on both sides."""
+
+
+_SLOWEST = 0.00001
+_LARGEST_BURST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +27,10 @@ class Limits:
         max_in_flight: requests begun whose answer is not complete, at most.
         concurrency: requests to keep in flight: "adaptive", as many as pay, learnt from how long
             the answers take; or a number, at most `max_in_flight`.
-        requests_per_second: None means as fast as the API answers. Requests that are sent again
-            count as well.
-        burst: requests that may follow at once after a pause, where `requests_per_second` is set.
+        requests_per_second: at least 0.00001, about one a day. None means as fast as the API
+            answers. Requests that are sent again count as well.
+        burst: requests that may follow at once after a pause, where `requests_per_second` is set;
+            at most a million.
         max_buffer_bytes: encoded records that wait or are in flight, in bytes. A single record
             that is larger is rejected.
     """
@@ -39,10 +44,10 @@ class Limits:
     def __post_init__(self) -> None:
         """Check the bounds; raise ConfigError."""
         whole("max_in_flight", self.max_in_flight, 1, MOST_IN_FLIGHT)
-        whole("burst", self.burst, 1)
+        whole("burst", self.burst, 1, _LARGEST_BURST)
         whole("max_buffer_bytes", self.max_buffer_bytes, 1)
         if self.requests_per_second is not None:
-            above_zero("requests_per_second", self.requests_per_second)
+            at_least("requests_per_second", self.requests_per_second, _SLOWEST)
         elif self.burst > 1:
             raise ConfigError(f"burst={self.burst} needs requests_per_second, which it softens")
         self._check_concurrency()

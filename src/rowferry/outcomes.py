@@ -6,6 +6,7 @@ import random
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
+from rowferry.aside import Aside, Failure
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import split_of
@@ -14,7 +15,7 @@ from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step
 from rowferry.settling import Rejection, Settling
-from rowferry.splitting import Pieces, halves, no_larger_than, sorted_out
+from rowferry.splitting import Pieces, Unread, halves, no_larger_than, sorted_out
 from rowferry.verdict import Verdict, pause_asked
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ LONGEST_PAUSE = 600.0
 """Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
 
 _AFTER_CONFLICT = 1.0
+_UNREAD = 16
+"""Answers in a row, from the first on, on which `item_results` raises: it will on any."""
 
 
 class Outcomes:
@@ -54,6 +57,7 @@ class Outcomes:
 
     Attributes:
         stopping: whether nothing is to be sent any more.
+        ended: whether no more batches will come.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Outcomes:
         on_stop: Callable[[TransferError], None],
     ) -> None:
         self.stopping = False
+        self.ended = False
         self._api = api
         self._ledger = ledger
         self._handoff = handoff
@@ -84,11 +89,24 @@ class Outcomes:
         self._split = split_of(api.format)
         self._largest: int | None = None
         self._warned = False
+        self._unread: int | None = 0  # answers, from the first on; None once one was read
+        self._key_line = b"\r\n%b: " % (api.idempotency_header or "").encode()
+        self._aside = Aside(
+            ledger,
+            timers,
+            in_vain=self._nothing_to_send,
+            on_poison=self._give_up,
+            on_outage=self._stop_for_outage,
+        )
 
     def act(self, lane: Lane, batch: Batch, response: Response, now: float) -> None:
         """Act on an answer that came at *now* and is not a success of all records as it stands."""
         verdict = self._api.rules.judge(
-            response, time(), count=batch.count, attempts=batch.attempts
+            response,
+            time(),
+            count=batch.count,
+            attempts=batch.attempts,
+            keyed=self._key_line in batch.header,
         )
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
             pieces = sorted_out(
@@ -109,7 +127,7 @@ class Outcomes:
             case Fate.UNCLEAR:
                 self._divide(batch)
             case Fate.REJECTED:
-                self._reject(batch, RejectedError, verdict.reason, response)
+                self._reject(batch, RejectedError, verdict, response)
             case Fate.AUTH:
                 self._settling.stop_for(AuthError, verdict.reason, response)
             case Fate.STOP:
@@ -126,14 +144,13 @@ class Outcomes:
         self._try_again(lane, batch, verdict, None)
 
     def _act_on_pieces(
-        self, lane: Lane, batch: Batch, response: Response, pieces: Pieces | str, now: float
+        self, lane: Lane, batch: Batch, response: Response, pieces: Pieces | Unread, now: float
     ) -> None:
         """Act on an answer that has a status for each record, or should have."""
-        if isinstance(pieces, str):
-            verdict = Verdict(Fate.AMBIGUOUS, pieces)
-            self._pass_gate(lane, verdict, now)
-            self._try_again(lane, batch, verdict, response)
+        if isinstance(pieces, Unread):
+            self._act_on_unread(lane, batch, response, pieces, now)
             return
+        self._unread = None
         pause = pause_asked(response, time()) if pieces.refused else None
         self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
@@ -142,10 +159,26 @@ class Outcomes:
             self._on_settled(pieces.delivered)
         for piece, status in pieces.rejected:
             reason = f"the API answered {status} for the item"
-            self._reject(piece, RejectedError, reason, response, status)
+            self._reject(piece, RejectedError, Verdict(Fate.REJECTED, reason), response, status)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
             self._try_again(lane, piece, Verdict(fate, reason, pause), response)
+
+    def _act_on_unread(
+        self, lane: Lane, batch: Batch, response: Response, unread: Unread, now: float
+    ) -> None:
+        """Act on an answer that `item_results` cannot read, as it perhaps can read none."""
+        verdict = Verdict(Fate.AMBIGUOUS, unread.reason)
+        self._pass_gate(lane, verdict, now)
+        if unread.error and self._unread is not None:
+            self._unread += 1
+            if self._unread >= _UNREAD:
+                reason = f"{unread.reason}, and on each of the {self._unread} before it"
+                error = TransferError(self._settling.message(reason, response), exit_code=2)
+                error.__cause__ = unread.error
+                self._on_stop(error)
+                return
+        self._try_again(lane, batch, verdict, response)
 
     def _pass_gate(self, lane: Lane, verdict: Verdict, now: float) -> None:
         """Let the gate know what came back."""
@@ -195,40 +228,58 @@ class Outcomes:
         """Send a batch again after a while, unless it was sent too often or is too old."""
         if verdict.fate is Fate.AMBIGUOUS and self._api.on_ambiguous == "dead_letter":
             reason = f"{verdict.reason}, so the API may have it, and on_ambiguous='dead_letter'"
-            self._reject(batch, ExhaustedError, reason, response, sure=False)
+            verdict = Verdict(verdict.fate, reason, word="ambiguous")
+            self._reject(batch, ExhaustedError, verdict, response, sure=False)
             return
         if self.stopping:
             return  # it stays pending
-        now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
         self._ledger.problem = verdict.reason
-        pause = verdict.retry_after or 0.0
-        if pause > LONGEST_PAUSE:
-            wants = f"{verdict.reason} and wants no requests for {pause:.0f} s"
+        if (verdict.retry_after or 0.0) > LONGEST_PAUSE:
+            wants = f"{verdict.reason} and wants no requests for {verdict.retry_after:.0f} s"
             self._on_stop(TransferError(f"{self._api}: {wants}"))
             return
-        attempts = (batch.attempts or Attempts(now, lane.delivered_before)).after(
+        now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
+        before = batch.attempts or Attempts(now, lane.delivered_before, delivered_since=delivered)
+        attempts = before.after(
             verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
         )
         outage = self._gate.outage_since
         step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
-        if step is Step.WAIT:
-            attempts = attempts.begun_anew(delivered)
-            self._gate.close(now)
-            self._waiting.wake()
-        if step is Step.AGAIN or step is Step.WAIT:
-            self._put_off(batch.again(attempts), verdict.fate, pause)
-            return
-        reason = f"{verdict.reason}, after {attempts.tries} tries"
-        if step is Step.POISON:
-            self._reject(batch, ExhaustedError, reason, response)
-        else:
-            message = self._settling.message(
-                f"{reason}; nothing else got through meanwhile", response
-            )
-            status = response.status if response else None
-            self._on_stop(ExhaustedError(message, status=status))
+        self._take(step, Failure(batch, attempts, verdict, response))
 
-    def _put_off(self, batch: Batch, fate: Fate, pause: float) -> None:
+    def _take(self, step: Step, failure: Failure) -> None:
+        """Do what is to be done with a batch that failed."""
+        batch, verdict, retry = failure.again, failure.verdict, self._api.retry
+        match step:
+            case Step.AGAIN:
+                self._put_off(batch, verdict.fate, verdict.retry_after or 0.0)
+            case Step.ONCE_MORE:
+                self._put_off(batch, verdict.fate, min(retry.max_backoff, retry.max_retry_age))
+            case Step.WAIT:
+                self._gate.close(monotonic())
+                self._waiting.wake()
+                self._put_off(failure.anew(self._ledger.delivered), verdict.fate, 0.0)
+            case Step.ASIDE if self._settling.keep_going:
+                self._aside.add(failure)
+            case Step.ASIDE if failure.overtaken(self._ledger.delivered):
+                self._give_up(failure)
+            case Step.POISON:
+                self._give_up(failure)
+            case _:
+                self._stop_for_outage(failure)
+
+    def _give_up(self, failure: Failure) -> None:
+        """Settle a batch that the API cannot take, while others get through."""
+        verdict = Verdict(failure.verdict.fate, failure.reason, word="exhausted")
+        self._reject(failure.again, ExhaustedError, verdict, failure.response)
+
+    def _stop_for_outage(self, failure: Failure) -> None:
+        """Stop the run: nothing gets through, and for too long."""
+        reason, response = failure.reason, failure.response
+        message = self._settling.message(f"{reason}; nothing else got through meanwhile", response)
+        self._on_stop(ExhaustedError(message, status=response.status if response else None))
+
+    def _put_off(self, batch: Batch, fate: Fate, least: float) -> None:
         """Let a batch wait for its next try; in an outage for nothing but its turn."""
         if fate is Fate.CONFLICT:
             wait = _AFTER_CONFLICT
@@ -238,9 +289,14 @@ class Outcomes:
         else:
             tries = batch.attempts.tries if batch.attempts else 1
             backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
-            wait = max(backoff, pause)
+            wait = max(backoff, least)
         self._waiting.put_off(batch)
         self._timers.after(wait, self._due, batch)
+
+    def _nothing_to_send(self) -> bool:
+        """Whether nothing is under way, or nothing gets through, so that nobody will tell more."""
+        idle = not self._gate.places and self._waiting.empty
+        return self._gate.probing or (idle and (self.ended or not self._handoff.has_room))
 
     def _due(self, batch: Batch) -> None:
         self._waiting.due(batch)
@@ -284,7 +340,7 @@ class Outcomes:
         self,
         batch: Batch,
         kind: type[RejectedError],
-        reason: str,
+        verdict: Verdict,
         response: Response | None,
         status: int | None = None,
         *,
@@ -294,5 +350,6 @@ class Outcomes:
         if status is None and response is not None:
             status = response.status
         answer = self._settling.shown(response)
-        self._settling.reject(Rejection(batch, kind, reason, status, answer), sure=sure)
+        rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
+        self._settling.reject(rejection, sure=sure)
         self._on_settled(batch)

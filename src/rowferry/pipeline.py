@@ -456,6 +456,7 @@ def _check_text(name: str, value: Any) -> None:
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
     key: Key | None = shaped.keys[index] if shaped.keys else None
     which = f" (key {', '.join(map(repr, key))})" if key else ""
-    rejection = RejectedError(f"a record{which} cannot be sent: {error}", key=key)
+    message = f"a record{which} cannot be sent: {error}"
+    rejection = RejectedError(message, key=key, reason=error.reason)
     rejection.__cause__ = error
     return FailedRow(shaped.records[index], rejection)

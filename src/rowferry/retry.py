@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rowferry.checks import at_least, whole
+from rowferry.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from rowferry.batches import Attempts
@@ -23,7 +24,8 @@ class Retry:
             (a 429, a refused connection) is asked again until `max_retry_age`, and what is sent
             to see whether an outage is over counts against no record.
         initial_backoff: ceiling of the first wait, in seconds; it doubles with each further one.
-        max_backoff: ceiling of every wait, in seconds; a server's Retry-After may exceed it.
+        max_backoff: ceiling of every wait, in seconds, and at least `initial_backoff`; a server's
+            Retry-After may exceed it.
         max_retry_age: how long a record is tried in all, and an outage is waited out, in seconds.
 
     Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
@@ -40,6 +42,12 @@ class Retry:
         at_least("initial_backoff", self.initial_backoff, 0)
         at_least("max_backoff", self.max_backoff, 0)
         at_least("max_retry_age", self.max_retry_age, 0)
+        if self.initial_backoff > self.max_backoff:
+            raise ConfigError(
+                f"initial_backoff={self.initial_backoff} is more than "
+                f"max_backoff={self.max_backoff}, the ceiling of every wait; "
+                "it must be 0 to max_backoff"
+            )
 
     def wait(self, tries: int, *, luck: float) -> float:
         """
@@ -58,7 +66,8 @@ class Retry:
 
         Poison is told from outage by the neighbours: where others were delivered since the batch
         was first sent, it is what the API cannot take; where nothing gets through, the API is down,
-        and to give up its records one by one would help nobody.
+        and to give up its records one by one would help nobody. Where others got through before it
+        first failed, but none after that, it may be either: the API has perhaps just gone down.
 
         Args:
             attempts: the latest included.
@@ -68,13 +77,21 @@ class Retry:
         """
         began = attempts.since if outage is None else min(outage, attempts.since)
         old = now - began > self.max_retry_age
-        spent = attempts.ambiguous > self.max_retries
-        if not old and not spent:
+        if not old and attempts.ambiguous <= self.max_retries:
             return Step.AGAIN
-        alone = delivered == attempts.delivered_before
-        if outage is None and not alone:
+        others = outage is None and delivered > attempts.delivered_before
+        if others and (old or self._is_sure(attempts, now, delivered)):
             return Step.POISON
-        return Step.STOP if old or not self.max_retries else Step.WAIT
+        if old:
+            return Step.STOP
+        if not self.max_retries:
+            return Step.ASIDE if outage is None else Step.STOP
+        return Step.ONCE_MORE if others else Step.WAIT
+
+    def _is_sure(self, attempts: Attempts, now: float, delivered: int) -> bool:
+        """Tell whether the API was up after the batch failed, or was given time to come up."""
+        given = now - attempts.since >= self.max_backoff and self.max_retries > 0
+        return given or delivered > attempts.delivered_since
 
 
 class Step(enum.Enum):
@@ -84,6 +101,10 @@ class Step(enum.Enum):
     """Send it again after a backoff."""
     POISON = "poison"
     """It is what the API cannot take: give it up, and go on with the others."""
+    ONCE_MORE = "once more"
+    """Send it again after the longest backoff: the API may have gone down just before."""
+    ASIDE = "aside"
+    """Do not send it again, and wait for what becomes of the others."""
     WAIT = "wait"
     """The API is down: send it again when it may be up, with its count begun anew."""
     STOP = "stop"

@@ -31,6 +31,7 @@ class Rejection(NamedTuple):
         reason: for people.
         status: of the answer, or of the batch's items in it; None where there was none.
         answer: what may be shown of the answer's body; see `Settling.shown`.
+        word: the reason for machines; see `RejectedError`.
     """
 
     batch: Batch
@@ -38,6 +39,7 @@ class Rejection(NamedTuple):
     reason: str
     status: int | None
     answer: str
+    word: str = "rejected"
 
 
 class Settling:
@@ -57,6 +59,7 @@ class Settling:
         on_stop: called with the reason where the run has to stop.
 
     Attributes:
+        keep_going: whether a rejected record leaves the run going.
         unsettled: batches that were received and are not settled.
     """
 
@@ -70,12 +73,12 @@ class Settling:
         keep_going: bool,
         on_stop: Callable[[TransferError], None],
     ) -> None:
+        self.keep_going = keep_going
         self.unsettled = 0
         self._api = api
         self._budget = budget
         self._ledger = ledger
         self._handoff = handoff
-        self._keep_going = keep_going
         self._on_stop = on_stop
         self._held: list[Rejection] = []
         self._given_up_from_start = 0
@@ -104,7 +107,7 @@ class Settling:
         if not self._ledger.delivered and rejection.status in _MISSING:
             rejection = rejection._replace(reason=rejection.reason + _WRONG_URL)
         most_from_start = self._budget.max_dead_from_start
-        if not self._keep_going:
+        if not self.keep_going:
             self._ledger.rejected += rejection.batch.count
             self._settle(rejection.batch)
             self._on_stop(self._errors(rejection)[0])
@@ -201,6 +204,7 @@ class Settling:
             key=origin.key,
             status=rejection.status,
             answer=rejection.answer,
+            reason=rejection.word,
         )
 
 

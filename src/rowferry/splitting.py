@@ -29,6 +29,19 @@ def no_larger_than(size: int, batch: Batch) -> list[Batch]:
     return [piece for half in halves(batch) for piece in no_larger_than(size, half)]
 
 
+class Unread(NamedTuple):
+    """
+    Why nobody knows what became of the records of a batch, so that all of them are ambiguous.
+
+    Attributes:
+        reason: for people.
+        error: what `item_results` raised; None where it gave something, but nothing that fits.
+    """
+
+    reason: str
+    error: Exception | None = None
+
+
 class Pieces(NamedTuple):
     """
     What became of a batch whose answer has a status for each record.
@@ -67,7 +80,7 @@ def sorted_out(
     item_results: Callable[[Response], Any],
     rules: Rules,
     opened: Callable[[Batch], Batch] = lambda batch: batch,
-) -> Pieces | str:
+) -> Pieces | Unread:
     """
     Sort the records of a batch by what the answer says of each.
 
@@ -75,14 +88,15 @@ def sorted_out(
         opened: gives a batch with its parts.
 
     Returns:
-        The pieces; or why they cannot be told, so that all of them are ambiguous.
+        The pieces; or why they cannot be told.
     """
     try:
         items = judge_items(rules, item_results(response), batch.count, batch.attempts)
     except Exception as error:  # noqa: BLE001 (the answer may be anything, and the user's code too)
-        return f"item_results raised {error!r:.200} on an answer {response.status}"
+        reason = f"item_results raised {error!r:.200} on an answer {response.status}"
+        return Unread(reason, error)
     if isinstance(items, str):
-        return items
+        return Unread(items)
     if items.delivered == batch.count:
         return Pieces(batch, [], [])
     batch = opened(batch)

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 class UnencodableError(ValueError):
     """A value that JSON cannot hold; the message names the column and the remedy."""
 
+    reason = "unsendable"
+    """See `RejectedError`."""
+
+
+class TooLargeError(UnencodableError):
+    """A value whose text takes more bytes than may be in memory at once."""
+
+    reason = "too_large"
+
 
 _PLAIN = frozenset(
     {
@@ -116,7 +125,7 @@ def too_large(
 ) -> dict[int, UnencodableError]:
     """Give by index the errors of the *values* whose *bodies* are more than *most* bytes."""
     return {
-        index: UnencodableError(
+        index: TooLargeError(
             f"{_largest(value)}{len(body):,} bytes of JSON are more than max_buffer_bytes={most:,}"
         )
         for index, (value, body) in enumerate(zip(values, bodies, strict=True))

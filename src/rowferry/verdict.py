@@ -27,11 +27,13 @@ class Verdict(msgspec.Struct, frozen=True):
         fate: what becomes of them.
         reason: for people: what came back and, where there is one, the remedy.
         retry_after: seconds for which the API wants no requests; None where it did not say.
+        word: the reason of a rejection for machines; see `RejectedError`.
     """
 
     fate: Fate
     reason: str
     retry_after: float | None = None
+    word: str = "rejected"
 
 
 RETRYABLE = frozenset({Fate.NOT_SENT, Fate.REFUSED, Fate.AMBIGUOUS, Fate.CONFLICT})
@@ -46,6 +48,7 @@ _MISSING = 404
 _PROXY_AUTH = 407
 _CONFLICT = 409
 _TOO_LARGE = 413
+_UNPROCESSABLE = 422
 _SERVER_ERROR = 500
 _SERVICE_UNAVAILABLE = 503
 _STATUSES = range(200, 600)
@@ -77,6 +80,7 @@ class Rules(msgspec.Struct, frozen=True):
         *,
         count: int = 1,
         attempts: Attempts | None = None,
+        keyed: bool = False,
     ) -> Verdict:
         """
         Say what a complete answer means.
@@ -86,12 +90,15 @@ class Rules(msgspec.Struct, frozen=True):
             now: seconds since the epoch, to read a Retry-After that is a date.
             count: records in the request.
             attempts: of them before this one; None where this was the first.
+            keyed: whether the request carried an idempotency key of ours.
         """
         reason = f"the API answered {response.status}"
         when = bool(response.header(b"retry-after"))
         fate = self.fate(response.status, when=when)
         if fate is Fate.REJECTED:
             fate = self._looked_at(response.status, count, attempts)
+        if fate is Fate.REJECTED and keyed and _may_clash(response.status, attempts):
+            return Verdict(fate, f"{reason}{_CLASH}", word="key_conflict")
         if fate is Fate.REFUSED:
             return Verdict(fate, reason, pause_asked(response, now))
         if fate is Fate.AUTH:
@@ -146,6 +153,21 @@ class Rules(msgspec.Struct, frozen=True):
         if response.status // 100 == 3:  # noqa: PLR2004 (3xx)
             return _redirect(response, reason, self.origin)
         return f"{reason}, which is not in success_status"
+
+
+_CLASH = (
+    ", and may know the idempotency key from an earlier try: perhaps it has the record "
+    "as it was then, and this is another body,"
+)
+
+
+def _may_clash(status: int, attempts: Attempts | None) -> bool:
+    """
+    Tell whether a rejection may mean "this key came with another body before".
+
+    Source: draft-ietf-httpapi-idempotency-key-header-07, section 2.7.
+    """
+    return status == _UNPROCESSABLE and attempts is not None and attempts.ever_doubtful
 
 
 def _meaning(status: int, *, when: bool) -> Fate:

@@ -87,6 +87,11 @@ class Waiting:
         if self._put_off.pop(id(batch), None):
             self.again.append(batch)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be sent, now or later, but what waits for its turn."""
+        return not (self.new or self.again or self._put_off)
+
     def wake(self) -> None:
         """Let all go again that were put off."""
         self.again.extend(self._put_off.values())
