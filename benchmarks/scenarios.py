@@ -110,6 +110,10 @@ copy_out = partial(
 
 adaptive = partial(rowferry, name="rowferry, adaptive", concurrency="adaptive")
 everything = partial(adaptive, name="rowferry, adaptive, with idempotency keys", key="id")
+keyed = partial(adaptive, name="rowferry with a key, no journal", key="id")
+journaled = partial(
+    adaptive, name="rowferry with a journal", script="ours_with_journal.py", key="id"
+)
 streaming_bulk = partial(
     Peer,
     name="elasticsearch-py streaming_bulk",
@@ -274,6 +278,19 @@ SCENARIOS = (
             everything(rows=300_000),
             handwritten(rows=100_000),
         ),
+    ),
+    Scenario(
+        name="journal S1",
+        shows="S1 with a journal, and with a key but no journal: what the journal costs",
+        api=steady,
+        ideal=64 / 0.020,
+        peers=(keyed(rows=100_000), journaled(rows=100_000)),
+    ),
+    Scenario(
+        name="journal S2",
+        shows="S2 with a journal, and with a key but no journal: what the journal costs",
+        api=servers.nginx,
+        peers=(keyed(rows=300_000), journaled(rows=300_000)),
     ),
     Scenario(
         name="bulk S3",

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         get_sqlalchemy_connection_string,
     )
     from rowferry.extract import fetchall, fetchone, iter_chunks, iter_rows
+    from rowferry.incremental import Incremental
     from rowferry.insert import execute, executemany, generate_insert_sql, load
+    from rowferry.journal import Journal
     from rowferry.limits import Limits
     from rowferry.logs import log_to_console
     from rowferry.records import FailedRow, Progress, RawJSON, Report
@@ -37,6 +39,8 @@ __all__ = [
     "Budget",
     "DbParams",
     "FailedRow",
+    "Incremental",
+    "Journal",
     "Limits",
     "Progress",
     "RawJSON",
@@ -80,6 +84,8 @@ _HOMES = {
         "get_sqlalchemy_connection_string",
     ),
     "extract": ("fetchall", "fetchone", "iter_chunks", "iter_rows"),
+    "incremental": ("Incremental",),
+    "journal": ("Journal",),
     "limits": ("Limits",),
     "copying": ("copy_rows", "copy_table_rows"),
     "creation": ("generate_create_table_sql",),

@@ -48,10 +48,12 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         key: None where no key was declared.
         value: what the transform gave; None without `on_error`.
+        number: of its place in the order of reading; 0 without a journal.
     """
 
     key: Key | None = None
     value: Any = None
+    number: int = 0
 
 
 # The garbage collector is spared these (gc=False), of which there is one a record: nothing that

@@ -13,6 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from rowferry.committing import Committing
 from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from rowferry.batches import Batch, Response
     from rowferry.budget import Budget
     from rowferry.handoff import Handoff
+    from rowferry.journal_entry import Book
     from rowferry.ledger import Ledger
+    from rowferry.letters import Dead
+    from rowferry.watermark import Stretch
 
 _TICK = 0.05
 _SOONEST = 0.001
@@ -89,6 +93,9 @@ class Delivery:
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
+        self._exhausted = False
+        self._all_settled = False
+        self._committing: Committing | None = None
         self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -109,6 +116,9 @@ class Delivery:
                     await self._over_soon.wait()
                 ticking.cancel()
         finally:
+            if self._committing:
+                complete = self._exhausted and self._all_settled and not self._stopping
+                await self._committing.close(complete=complete)
             self._timers.cancel()
             for timer in (self._grace, self._alarm):
                 if timer:
@@ -121,13 +131,37 @@ class Delivery:
     def receive(self, batches: list[Batch]) -> None:
         """Take batches to deliver."""
         self._settling.unsettled += len(batches)
+        if self._committing:
+            self._committing.receive(batches)
+        else:
+            self._let_go(batches)
+
+    def _let_go(self, batches: list[Batch]) -> None:
+        """Let batches be sent from now on."""
         self._waiting.add(batches)
         self._outcomes.divide_new()
         self._dispatch()
 
-    def end(self) -> None:
-        """Note that no more batches will come."""
+    def keep(self, book: Book) -> None:
+        """Send nothing, from now on, that is not in *book*; and note there what becomes of it."""
+        self._committing = self._settling.committing = Committing(
+            book,
+            self._ledger,
+            in_hand=lambda: len(self._waiting.new),
+            on_covered=self._let_go,
+            on_committed=self._handoff.committed,
+            on_failed=self._halt,
+        )
+
+    def read(self, stretch: Stretch, dead: list[Dead]) -> None:
+        """Note rows that were read, and their records that cannot be sent."""
+        if self._committing:
+            self._committing.read(stretch, dead)
+
+    def end(self, exhausted: bool = True) -> None:
+        """Note that no more batches will come; *exhausted*: since there are no more rows."""
         self._ended = self._outcomes.ended = True
+        self._exhausted = exhausted
         self._look_for_the_end()
 
     def stop(self) -> None:
@@ -284,6 +318,8 @@ class Delivery:
             The connection to send on now; None where the batch has been taken care of.
         """
         try:
+            if self._committing and batch.attempts and batch.attempts.doubtful:
+                await self._committing.doubt(batch)
             if lane.connection and batch.attempts and batch.attempts.broken:
                 lane.connection.close()
             if lane.connection is None or not lane.connection.usable:
@@ -313,9 +349,10 @@ class Delivery:
     def _look_for_the_end(self) -> None:
         if self._ended and not self._over and self._settling.only_held:
             self._settling.release()
+            self._all_settled = True
             self._finish()
 
-    def _halt(self, error: TransferError) -> None:
+    def _halt(self, error: Exception) -> None:
         """Stop the run; what is not settled stays pending."""
         self.stop()
         self._on_stop(error)

@@ -14,7 +14,10 @@ Every exception that rowferry raises.
     └── TransferError           a transfer ended before all was settled   .report .exit_code
         ├── RejectedError       the API will not take a record            .key .status .answer
         │   └── ExhaustedError  sent as often as allowed, without an answer that settles it
-        └── AuthError           the API does not accept the credentials
+        ├── AuthError           the API does not accept the credentials
+        └── JournalError        the journal cannot be used, or not written any more
+
+Each has an `exit_code`, with which a command should exit.
 """
 
 from __future__ import annotations
@@ -26,11 +29,21 @@ if TYPE_CHECKING:
 
 
 class RowferryError(Exception):
-    """Base of all exceptions of rowferry."""
+    """
+    Base of all exceptions of rowferry.
+
+    Attributes:
+        exit_code: what a command should exit with: 1 a bug, 2 configuration, 4 incomplete,
+            5 authentication, 6 another run holds the transfer, 7 journal or disk.
+    """
+
+    exit_code = 1
 
 
 class ConfigError(RowferryError):
     """An argument that cannot work; the message names it and what is allowed."""
+
+    exit_code = 2
 
 
 class DbParamsError(ConfigError):
@@ -53,6 +66,7 @@ class SourceError(RowferryError):
         report: how far the transfer got; None outside a transfer.
     """
 
+    exit_code = 4
     report: Report | None = None
 
 
@@ -63,13 +77,19 @@ class ConnectError(SourceError):
 class QueryError(RowferryError):
     """A database refused a statement; its transaction was rolled back."""
 
+    exit_code = 4
+
 
 class InsertError(RowferryError):
     """A database refused rows; the chunk they were in was rolled back."""
 
+    exit_code = 4
+
 
 class AbortError(RowferryError):
     """The work was ended by `abort_etlhelper_threads`."""
+
+    exit_code = 4
 
 
 class TransferError(RowferryError):
@@ -78,8 +98,8 @@ class TransferError(RowferryError):
 
     Attributes:
         report: how far it got; None until the transfer has ended.
-        exit_code: what a command should exit with: 2 configuration, 4 incomplete,
-            5 authentication.
+        exit_code: as of every error; of this very class mostly 4, and 2 where the request cannot
+            be right as it is, and nothing was delivered.
     """
 
     exit_code = 4
@@ -129,6 +149,17 @@ class AuthError(TransferError):
     """The API does not accept the credentials."""
 
     exit_code = 5
+
+
+class JournalError(TransferError):
+    """
+    The journal of a transfer cannot be used, or not written any more.
+
+    Nothing counts as delivered that it did not take. Its exit_code is 7; 6 where another run holds
+    it; 2 where it is of another transfer, or no file can be made there.
+    """
+
+    exit_code = 7
 
 
 # ETLHelper's names for the same exceptions.

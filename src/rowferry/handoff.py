@@ -49,6 +49,7 @@ class Handoff:
         self._lock = threading.Lock()
         self._notes: queue.SimpleQueue[list[FailedRow]] = queue.SimpleQueue()
         self._waits_for_room = False
+        self._waits_for_window = False
         self._gathered_at: float | None = None
         self._put_bytes = 0
         self._settled_bytes = 0
@@ -84,6 +85,10 @@ class Handoff:
             self._put_bytes - self._settled_bytes < self._max_bytes
             and self._ledger.unsure < self._max_records
         )
+
+    def wait_for_window(self) -> None:
+        """Let the next commit be news."""
+        self._waits_for_window = True
 
     def wait_for_news(self, seconds: float, *, room: bool) -> list[FailedRow]:
         """
@@ -126,6 +131,12 @@ class Handoff:
         self._settled_bytes += batch.size + OVERHEAD
         if self._waits_for_room:
             self._wake_if_there_is_room()
+
+    def committed(self) -> None:
+        """Wake the reading thread where it waits: the journal's window may have moved."""
+        if self._waits_for_window:
+            self._waits_for_window = False
+            self._notes.put([])
 
     def _wake_if_there_is_room(self) -> None:
         """Give the reading thread something to do: little at a time, but not a row each."""

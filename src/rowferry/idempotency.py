@@ -36,17 +36,22 @@ class IdempotencyKeys:
 
     def headers(self, header: str, keys: Sequence[Key]) -> list[bytes]:
         """Give for each record's key the line of a request's head, its line break before it."""
+        digests = self.digests(keys)
+        if not digests:
+            return []
+        line = b"\r\n%b: " % header.encode()
+        separated = b"," + b"".join(digests).hex(",", _BYTES).encode()
+        return separated.replace(b",", b"," + line).split(b",")[1:]  # 0.1 us less than one by one
+
+    def digests(self, keys: Sequence[Key]) -> list[bytes]:
+        """Give for each record's key its idempotency key as 16 bytes."""
         copy = self._begun.copy
         digests = []
         for text in self._texts(keys):
             digest = copy()
             digest.update(text)
             digests.append(digest.digest())
-        if not digests:
-            return []
-        line = b"\r\n%b: " % header.encode()
-        separated = b"," + b"".join(digests).hex(",", _BYTES).encode()
-        return separated.replace(b",", b"," + line).split(b",")[1:]  # 0.1 us less than one by one
+        return digests
 
     def _texts(self, keys: Sequence[Key]) -> list[bytes]:
         """Give for each record what is hashed of it."""

@@ -84,19 +84,19 @@ def ordered(query: str, expressions: Sequence[str]) -> str:
     return f"SELECT * FROM (\n{query}\n) q ORDER BY {', '.join(expressions)}"  # noqa: S608 - the query is the user's
 
 
-class After(NamedTuple):
+class Condition(NamedTuple):
     """
-    A condition on `q` that rows after a key meet.
+    A condition on `q` that rows after a key meet, or those up to one.
 
     Attributes:
-        columns: for each of its placeholders, in order, which column of the key fills it.
+        columns: for each of its placeholders, in order, which value fills it.
     """
 
     text: str
     columns: tuple[int, ...]
 
 
-def after(expressions: Sequence[str], placeholder: Callable[[int], str]) -> After:
+def after(expressions: Sequence[str], placeholder: Callable[[int], str]) -> Condition:
     """
     Give the condition that a row comes after a key, spelled with AND and OR.
 
@@ -113,10 +113,58 @@ def after(expressions: Sequence[str], placeholder: Callable[[int], str]) -> Afte
         " AND ".join([*(compare(same, "=") for same in range(last)), compare(last, ">")])
         for last in range(len(expressions))
     ]
-    return After(" AND ".join([*least, f"({' OR '.join(later)})"]), tuple(used))
+    return Condition(" AND ".join([*least, f"({' OR '.join(later)})"]), tuple(used))
 
 
-def ordered_after(query: str, expressions: Sequence[str], condition: After) -> str:
+def up_to(expressions: Sequence[str], placeholder: Callable[[int], str]) -> Condition:
+    """Give the condition that a row comes no later than a key, as `after` spells its own."""
+    used: list[int] = []
+
+    def compare(column: int, how: str) -> str:
+        used.append(column)
+        return f"{expressions[column]} {how} {placeholder(column)}"
+
+    final = len(expressions) - 1
+    most = [compare(0, "<=")] if final else []
+    earlier = [
+        " AND ".join(
+            [
+                *(compare(same, "=") for same in range(last)),
+                compare(last, "<=" if last == final else "<"),
+            ]
+        )
+        for last in range(len(expressions))
+    ]
+    return Condition(" AND ".join([*most, f"({' OR '.join(earlier)})"]), tuple(used))
+
+
+def within(
+    expressions: Sequence[str], after_: int, up_to_: int, placeholder: Callable[[int], str]
+) -> Condition:
+    """
+    Give the condition that a row comes after one key, and no later than another.
+
+    Args:
+        after_, up_to_: how many values each key has; 0: there is none. Those of the second key are
+            counted on from those of the first.
+    """
+    parts = []
+    if after_:
+        parts.append(after(expressions[:after_], placeholder))
+    if up_to_:
+        text, columns = up_to(expressions[:up_to_], lambda column: placeholder(after_ + column))
+        parts.append(Condition(text, tuple(after_ + column for column in columns)))
+    texts = " AND ".join(part.text for part in parts)
+    return Condition(texts, tuple(column for part in parts for column in part.columns))
+
+
+def without_key(query: str, columns: Sequence[str]) -> str:
+    """Give the query of the rows of *query* that have NULL in one of *columns*, which are SQL."""
+    condition = " OR ".join(f"q.{column} IS NULL" for column in columns)
+    return f"SELECT * FROM (\n{query}\n) q WHERE {condition}"  # noqa: S608 - the query is the user's
+
+
+def ordered_after(query: str, expressions: Sequence[str], condition: Condition) -> str:
     """Give the query of the rows of *query* that meet *condition*, ordered as by `ordered`."""
     order = ", ".join(expressions)
     return f"SELECT * FROM (\n{query}\n) q WHERE {condition.text} ORDER BY {order}"  # noqa: S608 - as above
@@ -138,6 +186,11 @@ class KeyCheck:
         self._of: Callable[[tuple[Any, ...]], Any] = itemgetter(*positions)
         self._last: Any = None
         self.last: Key | None = None
+
+    def key_of(self, row: tuple[Any, ...]) -> Key:
+        """Give the key of *row*."""
+        key: Key = self._of(row) if len(self._key) > 1 else (self._of(row),)
+        return key
 
     def accept(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """

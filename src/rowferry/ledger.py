@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.records import Progress, Report
 
@@ -12,6 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LATENCIES = 1000
+
+
+class Counts(NamedTuple):
+    """What a journal has of a pass, over all its runs."""
+
+    read: int = 0
+    delivered: int = 0
+    dead: int = 0
+    skipped: int = 0
+    maybe_duplicated: int = 0
+
+    @property
+    def records(self) -> int:
+        """Records that are settled."""
+        return self.delivered + self.dead
 
 
 class Ledger:
@@ -36,6 +51,8 @@ class Ledger:
         answers: answers that delivered nothing, by status; those that never came or were cut, at 0.
             (event loop)
         latencies: of the last requests that delivered, in seconds.   (event loop)
+        before: what a journal had of this pass when the run began.   (reading thread)
+        committed: what it has now; None without a journal.  (event loop)
     """
 
     def __init__(self, total: int | None = None) -> None:
@@ -55,6 +72,8 @@ class Ledger:
         self.problem = ""
         self.answers: Counter[int] = Counter()
         self.latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self.before = Counts()
+        self.committed: Counts | None = None
         self._total = total
         self._began = time.monotonic()
 
@@ -85,14 +104,20 @@ class Ledger:
         """Records that the API will not take, or that have no form to be sent."""
         return self.unsendable + self.rejected
 
+    @property
+    def proven(self) -> bool:
+        """Whether the API has taken a record of this pass."""
+        return bool(self.delivered or self.before.delivered)
+
     def progress(self, *, ended: bool = False) -> Progress:
-        """Give how far the run is now."""
+        """Give how far the pass is now; with a journal only what is committed counts as done."""
+        counts = self._counts()
         latencies = sorted(self.latencies.copy())
         return Progress(
-            read=self.read,
-            records=self.records,
-            delivered=self.delivered,
-            dead=self.dead,
+            read=counts.read,
+            records=self.before.records + self.records,
+            delivered=counts.delivered,
+            dead=counts.dead,
             in_flight=self.in_flight,
             retries=self.retries,
             seconds=time.monotonic() - self._began,
@@ -116,19 +141,32 @@ class Ledger:
                 f"a bug in rowferry: {self.records} records are not {self.delivered} delivered "
                 f"+ {self.dead} dead + {self.pending} pending"
             )
+        counts, records = self._counts(), self.before.records + self.records
+        if counts.records > records - self.pending:
+            raise RuntimeError(
+                f"a bug in rowferry: the journal has {counts.records} records settled, of "
+                f"{records} with {self.pending} pending"
+            )
         return Report(
-            read=self.read,
-            records=self.records,
-            delivered=self.delivered,
-            dead=self.dead,
-            skipped=self.skipped,
-            pending=self.pending,
+            read=counts.read,
+            records=records,
+            delivered=counts.delivered,
+            dead=counts.dead,
+            skipped=counts.skipped,
+            pending=records - counts.records,
             requests=self.requests,
             retries=self.retries,
-            maybe_duplicated=self.maybe_duplicated,
+            maybe_duplicated=counts.maybe_duplicated,
             seconds=time.monotonic() - self._began,
             max_in_flight=self.most_in_flight,
         )
+
+    def _counts(self) -> Counts:
+        """Give what has become of the pass: by the journal where there is one, else by this run."""
+        read, skipped = self.before.read + self.read, self.before.skipped + self.skipped
+        if self.committed is not None:
+            return self.committed._replace(read=read, skipped=skipped)
+        return Counts(read, self.delivered, self.dead, skipped, self.maybe_duplicated)
 
 
 def _quantile(ordered: Sequence[float], percent: int) -> float:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rowferry.budget import Budget
+    from rowferry.incremental import Incremental
+    from rowferry.journal import Journal
     from rowferry.observe import Observer
     from rowferry.pipeline import OnError
     from rowferry.row_factories import RowFactory
@@ -30,6 +32,7 @@ class TransferOptions(PlainOptions, total=False):
     """The options of `post_rows`, which its awaitable twin takes as well."""
 
     key: str | Sequence[str] | None
+    journal: Journal | None
     progress: bool | Observer | None
 
 
@@ -38,3 +41,4 @@ class QueryOptions(TransferOptions, total=False):
 
     parameters: Sequence[Any] | Mapping[str, Any]
     row_factory: RowFactory[Any]
+    incremental: Incremental | None

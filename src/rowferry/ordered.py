@@ -30,22 +30,37 @@ class OrderedQuery:
 
     Args:
         key: the columns of it; at least one.
+        after: a key, or the first values of one; only the rows after it are read. None: all.
+        up_to: a key; no rows after it are read. None: all.
 
     Raises:
         ConfigError: *sql* cannot stand in FROM (…).
     """
 
-    def __init__(self, sql: str, parameters: Parameters, key: Columns) -> None:
+    def __init__(
+        self,
+        sql: str,
+        parameters: Parameters,
+        key: Columns,
+        after: Key | None = None,
+        up_to: Key | None = None,
+    ) -> None:
         self._table = keyset.as_table(sql)
         self._parameters = parameters
         self._key = key
+        self._after = after
+        self._up_to = up_to
         self._expressions: list[str] = []
         self._check: keyset.KeyCheck | None = None
 
     @property
     def last(self) -> Key | None:
-        """The key of the last row that was accepted; None before the first."""
-        return self._check.last if self._check else None
+        """The key of the last row that was accepted; before one, the key that is read after."""
+        return self._after if self._check is None else self._check.last or self._after
+
+    def key_of(self, row: tuple[Any, ...]) -> Key | None:
+        """Give the key of a row that was accepted."""
+        return None if self._check is None else self._check.key_of(row)
 
     def accept(self, rows: list[tuple[Any, ...]]) -> None:
         """Look at the keys of the next rows, as `keyset.KeyCheck.accept`."""
@@ -61,8 +76,8 @@ class OrderedQuery:
         """
         if not self._expressions:
             self._expressions = self._look_at_columns(database, conn)
-        if self.last is not None:
-            return self._rest(database, self.last)
+        if self.last is not None or self._up_to is not None:
+            return self._part(database)
         expressions = self._expressions
         if self._parameters:
             expressions = _unformatted(database, expressions)
@@ -82,29 +97,40 @@ class OrderedQuery:
         self._check = keyset.KeyCheck(self._key, names)
         return database.key_expressions(conn, types, self._key)
 
-    def _rest(self, database: Database, last: Key) -> Statement:
-        last = tuple(map(_sayable, self._key, last))
-        table, parameters = self._table, self._parameters
+    def _part(self, database: Database) -> Statement:
+        """Give what reads the rows after the last one, and no further than is asked for."""
+        after, up_to = (
+            tuple(map(_sayable, self._key, bound or ())) for bound in (self.last, self._up_to)
+        )
+        table, parameters, values = self._table, self._parameters, (*after, *up_to)
         expressions = _unformatted(database, self._expressions)
         if isinstance(parameters, Mapping) and not _has_names(database):
             parameters = tuple(parameters.values())
         if isinstance(parameters, Mapping) and parameters:
-            names = [f"rowferry_{number}" for number in range(len(self._key))]
-            condition = _after(database, expressions, list(map(database.named_placeholder, names)))
-            parameters = {**parameters, **dict(zip(names, last, strict=True))}
+            names = [f"rowferry_{number}" for number in range(len(values))]
+            places = list(map(database.named_placeholder, names))
+            condition = _within(database, expressions, len(after), places)
+            parameters = {**parameters, **dict(zip(names, values, strict=True))}
         else:
-            numbers = map(str, range(1, len(self._key) + 1))
+            numbers = map(str, range(1, len(values) + 1))
             places = list(map(database.positional_placeholder, numbers))
-            condition = _after(database, expressions, places)
+            condition = _within(database, expressions, len(after), places)
             if not parameters:
                 (table,) = _unformatted(database, [table])
-            parameters = [*parameters, *(last[column] for column in condition.columns)]
+            parameters = [*parameters, *(values[place] for place in condition.columns)]
         return Statement(keyset.ordered_after(table, expressions, condition), parameters)
 
 
-def _after(database: Database, expressions: list[str], places: list[str]) -> keyset.After:
-    values = list(map(database.key_value, expressions, places))
-    return keyset.after(expressions, values.__getitem__)
+def _within(
+    database: Database, expressions: list[str], after: int, places: list[str]
+) -> keyset.Condition:
+    """Give the condition that a row is between two keys, the first of which has *after* values."""
+    columns = [*range(after), *range(len(places) - after)]
+    values = [
+        database.key_value(expressions[column], place)
+        for column, place in zip(columns, places, strict=True)
+    ]
+    return keyset.within(expressions, after, len(places) - after, values.__getitem__)
 
 
 def _has_names(database: Database) -> bool:

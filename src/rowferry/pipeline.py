@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from rowferry import abort
 from rowferry.batches import Origin
@@ -22,11 +23,13 @@ from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
-from rowferry.exceptions import ConfigError, RejectedError, TransferError
+from rowferry.exceptions import ConfigError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
+from rowferry.letters import INTERRUPTED, Dead, of_failed
+from rowferry.recording import Recorded, Recorder
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
@@ -35,10 +38,14 @@ from rowferry.values import UnencodableError, encode_chunk, too_large
 if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Batch
+    from rowferry.incremental import Incremental
+    from rowferry.pass_book import PassBook, Span
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
 Observer: TypeAlias = Callable[[Progress], Any]
+
+ItemT = TypeVar("ItemT")
 
 _CALLBACKS_EACH = 0.1
 """Seconds after which a waiting reading thread looks for callbacks to serve."""
@@ -65,11 +72,44 @@ class Rows(Protocol):
         ...
 
 
+class RecordedRows(Rows, Protocol):
+    """
+    The open reading of a source with a journal.
+
+    Attributes:
+        span: that of the rows that were fetched last; all of them are of one.
+    """
+
+    span: Span
+
+    @property
+    def description(self) -> Sequence[Any]:
+        """The columns, as DB-API has them, once rows were fetched; empty where there are none."""
+        ...
+
+
+class Opening(Protocol):
+    """What can open the journal of a transfer."""
+
+    def open(self) -> PassBook:
+        """
+        Give the pass to begin or to go on with, on the reading thread.
+
+        Raises:
+            JournalError: another run holds it, or it is not of this transfer, or damaged.
+        """
+        ...
+
+
 class Source(Protocol):
     """Where rows come from."""
 
     def open(self) -> Rows:
         """Begin to read, on the reading thread."""
+        ...
+
+    def open_recorded(self, book: PassBook) -> RecordedRows:
+        """Begin to read where earlier runs were."""
         ...
 
 
@@ -83,6 +123,8 @@ class Transfer:
         api: where records go.
         transform: rows to records; None sends the rows as they are.
         key: the columns that tell one row from another; None where nobody needs to know.
+        journal: keeps how far the transfer is; None: a run that is cut short begins anew.
+        incremental: reads only what is new; None: all rows in every pass.
         name: of the transfer; a part of its idempotency keys.
         ordering_key: a column of the row; records with one value of it are sent one after another.
         on_error: takes the rows that failed, and the run goes on; None stops the run at the first.
@@ -99,6 +141,8 @@ class Transfer:
     transform: Transform | None = None
     key: tuple[str, ...] | None = None
     name: str | None = None
+    journal: Opening | None = None
+    incremental: Incremental | None = None
     ordering_key: str | None = None
     on_error: OnError | None = None
     limit: int | None = None
@@ -163,10 +207,13 @@ class Run:
             transfer.budget,
             self._ledger,
             self._handoff,
-            keep_going=transfer.on_error is not None,
+            keep_going=transfer.on_error is not None or transfer.journal is not None,
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
+        self._book: PassBook | None = None
+        self._recorder: Recorder | None = None
+        self._exhausted = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -218,10 +265,12 @@ class Run:
         """Hand over all rows, then serve callbacks until everything is settled; never raises."""
         self._guarded(self._delivering.wait)
         self._guarded(self._read_all)
-        self._on_loop(self._delivery.end)
+        self._on_loop(self._delivery.end, self._exhausted)
         while not self._guarded(self._serve_until_delivered):
             pass
         self._guarded(self._serve_last)
+        if self._book:
+            self._guarded(self._book.close)
 
     def _guarded(self, work: Callable[[], object]) -> bool:
         """Do *work*, and tell whether it ended well; where it did not, stop the run."""
@@ -236,19 +285,33 @@ class Run:
 
     def _read_all(self) -> None:
         self._check()
-        self._rows = rows = self._transfer.source.open()
+        if self._transfer.journal:
+            self._open_journal(self._transfer.journal)
+        source = self._transfer.source
+        rows = source.open_recorded(self._book) if self._book else source.open()
+        self._rows = rows
         try:
             self._hand_over_all(rows)
             self._put(self._handoff.flush())
         finally:
             rows.close()
 
+    def _open_journal(self, journal: Opening) -> None:
+        self._book = book = journal.open()
+        self._recorder = Recorder(book, self._transfer.transform)
+        self._ledger.before = self._ledger.committed = book.counts
+        self._on_loop(self._delivery.keep, book)
+
     def _hand_over_all(self, rows: Rows) -> None:
         transfer = self._transfer
         count = min(FIRST_FETCH, transfer.chunk_size)
         while chunk := self._fetch(rows, count):
             kinds = rows.kinds if transfer.rows_as_read else None
-            size = self._hand_over(self._shape(chunk), kinds)
+            if self._recorder is None:
+                shaped = self._shape(chunk, transfer.key)
+                size = self._hand_over(shaped, kinds)
+            else:
+                size = self._hand_over_recorded(chunk, kinds, self._recorder, rows)
             waited = self._make_room()
             count = next_fetch(count, size, transfer.chunk_size, waited=waited)
 
@@ -265,19 +328,37 @@ class Run:
         with self._interrupting:  # one that came too late must not hit what follows
             self._check()
         self._ledger.read += len(chunk)
+        self._exhausted = not chunk
         return chunk if isinstance(chunk, list) else list(chunk)
 
-    def _shape(self, chunk: list[Row]) -> Shaped:
+    def _shape(self, chunk: list[Row], key: tuple[str, ...] | None) -> Shaped:
         transfer = self._transfer
         try:
-            return shape(chunk, transfer.transform, transfer.key, transfer.ordering_key)
+            return shape(chunk, transfer.transform, key, transfer.ordering_key)
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
 
-    def _hand_over(self, shaped: Shaped, kinds: Mapping[str, type] | None) -> int:
+    def _hand_over_recorded(
+        self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recorder, rows: Any
+    ) -> int:
+        """Hand over what of a chunk is not settled by earlier runs; give its size in bytes."""
+        keys = recorder.keys_of(chunk)
+        if self._book:
+            self._book.check(rows.description, keys.positions[0] if keys.positions else ())
+        recorded = recorder.place(keys, self._shape(chunk, recorder.shaping_key), rows.span)
+        self._ledger.read -= len(chunk) - recorded.rows
+        shaped = recorded.shaped._replace(skipped=recorded.skipped)
+        return self._hand_over(shaped, kinds, recorded)
+
+    def _hand_over(
+        self,
+        shaped: Shaped,
+        kinds: Mapping[str, type] | None,
+        recorded: Recorded | None = None,
+    ) -> int:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
         bodies, errors = encode_chunk(shaped.records, kinds)
@@ -285,21 +366,42 @@ class Run:
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
         failed = [_with_key(key, row) for key, row in shaped.failed]
-        if errors:
-            failed += [_unsendable(shaped, index, error) for index, error in errors.items()]
-            shaped, bodies = shaped.without(errors), _without(errors, bodies)
+        unsent = {index: _unsendable(shaped, index, error) for index, error in errors.items()}
+        if recorded and recorded.stretch.replayed and transfer.api.on_ambiguous == "dead_letter":
+            unsent = {
+                index: unsent.get(index) or _interrupted(shaped, index)
+                for index in range(len(bodies))
+            }
+        if recorded:
+            dead = _dead(recorded, shaped, unsent, errors, bodies)
+            self._on_loop(self._delivery.read, recorded.stretch, dead)
+        failed += unsent.values()
+        if unsent:
+            shaped, bodies = shaped.without(unsent), list(_without(unsent, bodies))
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        headers: list[bytes] = []
-        if self._keys and transfer.api.idempotency_header:
-            headers = self._keys.headers(transfer.api.idempotency_header, shaped.keys)
-        origins = self._origins(shaped)
+        headers = self._headers(shaped, recorded, unsent)
+        origins = self._origins(shaped, _without(unsent, recorded.numbers) if recorded else ())
         self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
         self._fail(failed)
         return size
 
-    def _origins(self, shaped: Shaped) -> list[Origin]:
+    def _headers(
+        self, shaped: Shaped, recorded: Recorded | None, unsent: Mapping[int, object]
+    ) -> list[bytes]:
+        """Give the lines with the idempotency keys of records; none where requests have none."""
+        header = self._transfer.api.idempotency_header
+        if self._keys is None or header is None:
+            return []
+        if recorded and self._book:
+            return self._book.headers(header, _without(unsent, recorded.places))
+        return self._keys.headers(header, shaped.keys)
+
+    def _origins(self, shaped: Shaped, numbers: Sequence[int]) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""
+        values = repeat(None) if self._transfer.on_error is None else shaped.records
+        if numbers:
+            return list(map(Origin, shaped.keys or repeat(None), values, numbers))
         if self._transfer.on_error is None:
             return list(map(Origin, shaped.keys))
         keys: Sequence[Key | None] = shaped.keys or [None] * len(shaped.records)
@@ -310,9 +412,10 @@ class Run:
         transfer, ledger = self._transfer, self._ledger
         if not failed:
             return
-        if transfer.on_error is None:
+        if transfer.on_error:
+            transfer.on_error(failed)
+        elif not self._book:
             raise failed[0].exception
-        transfer.on_error(failed)
         max_dead = transfer.budget.max_dead
         if max_dead is not None and ledger.dead > max_dead:
             raise too_many_dead(ledger.dead, max_dead)
@@ -326,11 +429,18 @@ class Run:
         """Serve callbacks, and wait until there is room for more; tell whether that took time."""
         self._serve(0.0)
         waited = False
-        while not self._handoff.has_room:
+        while not self._handoff.has_room or self._window_is_full():
             waited = True
             self._check()
             self._serve(_CALLBACKS_EACH, room=True)
         return waited
+
+    def _window_is_full(self) -> bool:
+        """Tell whether so many rows lie beyond the watermark that no more are to be read."""
+        if self._recorder is None or self._recorder.has_room:
+            return False
+        self._handoff.wait_for_window()
+        return not self._recorder.has_room
 
     def _check(self) -> None:
         """Unwind where the run was stopped."""
@@ -436,8 +546,47 @@ def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
     return row
 
 
-def _without(indexes: Mapping[int, object], items: list[bytes]) -> list[bytes]:
+def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> Sequence[ItemT]:
+    """Give *items* but for those with these indexes."""
+    if not indexes:
+        return items
     return [item for index, item in enumerate(items) if index not in indexes]
+
+
+def _dead(
+    recorded: Recorded,
+    shaped: Shaped,
+    unsent: Mapping[int, FailedRow],
+    errors: Mapping[int, UnencodableError],
+    bodies: Sequence[bytes],
+) -> list[Dead]:
+    """Give the dead letters of what a chunk has that is not to be sent."""
+    dead = [
+        of_failed(number, key, row, reason="transform")
+        for number, (key, row) in zip(recorded.failed, shaped.failed, strict=True)
+    ]
+    for index, row in unsent.items():
+        key = shaped.keys[index] if shaped.keys else None
+        number = recorded.numbers[index]
+        if index not in errors:
+            dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=bodies[index]))
+        else:
+            dead.append(of_failed(number, key, row, reason=errors[index].reason))
+    return dead
+
+
+def _interrupted(shaped: Shaped, index: int) -> FailedRow:
+    key: Key | None = shaped.keys[index] if shaped.keys else None
+    error = ExhaustedError(
+        "the run before was interrupted when it may have sent a record"
+        f"{_which(key)}, and on_ambiguous='dead_letter'",
+        key=key,
+    )
+    return FailedRow(shaped.records[index], error)
+
+
+def _which(key: Key | None) -> str:
+    return f" (key {', '.join(map(repr, key))})" if key else ""
 
 
 def _idempotency_keys(transfer: Transfer) -> IdempotencyKeys | None:
@@ -455,8 +604,7 @@ def _check_text(name: str, value: Any) -> None:
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
     key: Key | None = shaped.keys[index] if shaped.keys else None
-    which = f" (key {', '.join(map(repr, key))})" if key else ""
-    message = f"a record{which} cannot be sent: {error}"
+    message = f"a record{_which(key)} cannot be sent: {error}"
     rejection = RejectedError(message, key=key, reason=error.reason)
     rejection.__cause__ = error
     return FailedRow(shaped.records[index], rejection)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rowferry.databases.contract import Connection, Database, OpenRows, Parameters
     from rowferry.keyset import Columns
-    from rowferry.records import Row
+    from rowferry.records import Key, Row
 
 CHUNK_SIZE = 5000
 """Rows fetched at once unless told otherwise, as in ETLHelper."""
@@ -42,6 +42,8 @@ class Query:
         parameters: fill the placeholders of *sql*, in order or by name.
         key: columns that tell every row from the others; the rows come in their order, and where
             *conn* is no connection yet, a lost one is replaced. Empty: as the query gives them.
+        after: a key, or the first values of one; only the rows after it are read. None: all.
+        up_to: a key; no rows after it are read. None: all.
     """
 
     sql: str
@@ -49,6 +51,8 @@ class Query:
     parameters: Parameters = ()
     row_factory: RowFactory[Any] = dict_row_factory
     key: Columns = ()
+    after: Key | None = None
+    up_to: Key | None = None
 
 
 class Reader:
@@ -81,14 +85,19 @@ class Reader:
     ) -> None:
         connections.database_of(query.conn)
         self._query = query
-        self._ordered = OrderedQuery(query.sql, query.parameters, query.key) if query.key else None
+        self._ordered = (
+            OrderedQuery(query.sql, query.parameters, query.key, query.after, query.up_to)
+            if query.key
+            else None
+        )
         self._is_own = connections.is_address(query.conn)
         self._reading = Reading(tolerant, unread, alone or self._is_own)
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
         self._description: Sequence[Any] = ()
-        self._kept: list[Row] = []
+        self._kept: list[tuple[Any, ...]] = []
+        self._given: tuple[Any, ...] | None = None
         self._more = True
         self._begun = False
         self._connected = False
@@ -111,13 +120,23 @@ class Reader:
         try:
             if not self._begun:
                 self._begin()
-            rows = self._read(count) if self._more else self._take_kept(count)
+            cells = self._read(count) if self._more else self._take_kept(count)
+            rows = self._make(cells) if self._make else []
+            if cells:
+                self._given = cells[-1]
             if len(rows) < count:
                 self._finish()
         except BaseException:
             self.close()
             raise
         return rows
+
+    @property
+    def position(self) -> Key | None:
+        """The key of the last row that was given; before one, the key that is read after."""
+        if self._given is None or self._ordered is None:
+            return self._query.after
+        return self._ordered.key_of(self._given)
 
     @property
     def kinds(self) -> Mapping[str, type] | None:
@@ -273,7 +292,7 @@ class Reader:
 
     # reading
 
-    def _read(self, count: int) -> list[Row]:
+    def _read(self, count: int) -> list[tuple[Any, ...]]:
         try:
             cells = self._cells(count)
         except Exception as error:  # drivers raise ValueError and the like as well
@@ -286,7 +305,7 @@ class Reader:
             self._make = chunk_maker(self._query.row_factory, self._rows.cursor)
             self._kinds = self._rows.kinds
             self._description = self._rows.cursor.description
-        return self._make(cells)
+        return cells
 
     def _cells(self, count: int) -> list[tuple[Any, ...]]:
         """Fetch the next cells; where the connection is lost and can be replaced, on a new one."""
@@ -335,7 +354,7 @@ class Reader:
         self._failures += 1
         return not self._interrupted.wait(_PAUSES[self._failures - 1])
 
-    def _take_kept(self, count: int) -> list[Row]:
+    def _take_kept(self, count: int) -> list[tuple[Any, ...]]:
         rows, self._kept = self._kept[:count], self._kept[count:]
         return rows
 

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from rowferry.api import Api, as_api
 from rowferry.exceptions import ConfigError
+from rowferry.fingerprint import ORDER, PARAMETERS, hashed, of_parameters
+from rowferry.incremental import Incremental
+from rowferry.journal import Journal, Opening
 from rowferry.keyset import columns_of_key
 from rowferry.observe import observer_of
+from rowferry.pass_book import Columns
 from rowferry.pipeline import Run, Transfer
 from rowferry.reader import Query
 from rowferry.row_factories import FACTORIES, dict_row_factory
@@ -42,7 +46,7 @@ def of_rows(rows: Any, api: str | Api, **options: Unpack[TransferOptions]) -> Tr
     else:
         source = iterable_source(rows, api.batch_linger)
     total = len(rows) if isinstance(rows, Sized) else None
-    return _transfer(source, api, total=total, **options)
+    return _transfer(source, api, {}, total=total, **options)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -59,6 +63,7 @@ def of_query(
     *,
     parameters: Sequence[Any] | Mapping[str, Any] = (),
     row_factory: RowFactory[Any] = dict_row_factory,
+    incremental: Incremental | None = None,
     **options: Unpack[TransferOptions],
 ) -> Transfer:
     """
@@ -73,29 +78,78 @@ def of_query(
         unread=untouched,
     )
     as_read = untouched and row_factory is dict_row_factory
-    return _transfer(source, as_api(api), rows_as_read=as_read, **options)
+    asked = {"query": hashed(select_query.strip()), PARAMETERS: of_parameters(parameters)}
+    return _transfer(
+        source, as_api(api), asked, incremental=incremental, rows_as_read=as_read, **options
+    )
 
 
 def _transfer(
     source: Source,
     api: Api,
+    asked: dict[str, str],
     *,
     total: int | None = None,
     rows_as_read: bool = False,
     key: str | Sequence[str] | None = None,
+    journal: Journal | None = None,
+    incremental: Incremental | None = None,
     progress: bool | Observer | None = None,
     **options: Unpack[PlainOptions],
 ) -> Transfer:
     """Gather what a face was given into the one value that the pipeline takes."""
+    columns = columns_of_key(key)
+    _check_journal(journal, incremental, columns)
     known = [count for count in (total, options.get("limit")) if count is not None]
     return Transfer(
         source=source,
         api=api,
-        key=columns_of_key(key) or None,
+        key=columns or None,
+        journal=_opening(
+            journal, asked, api, Columns.of(columns, incremental), options.get("name")
+        ),
         observer=observer_of(progress),
         total=min(known, default=None),
         rows_as_read=rows_as_read,
         **options,
+    )
+
+
+def _check_journal(journal: Any, incremental: Any, key: tuple[str, ...]) -> None:
+    if journal is not None and not isinstance(journal, Journal):
+        raise ConfigError(f"journal must be a Journal(…), not {journal!r}")
+    if incremental is None:
+        return
+    if not isinstance(incremental, Incremental):
+        raise ConfigError(f"incremental must be an Incremental(…), not {incremental!r}")
+    if journal is None or not key:
+        raise ConfigError(
+            "incremental needs a journal, which knows how far the last pass got, and key=, which "
+            "tells rows with one value of the cursor apart"
+        )
+
+
+def _opening(
+    journal: Journal | None, asked: dict[str, str], api: Api, columns: Columns, name: str | None
+) -> Opening | None:
+    """Give what opens a journal for this transfer; None where there is none."""
+    if journal is None:
+        return None
+    parts = {
+        "source": "a query" if asked else "rows",
+        **asked,
+        ORDER: ", ".join(columns.position),
+        "key": ", ".join(columns.key),
+        "url": hashed(api.url),
+        "body_format": api.format.name,
+    }
+    return Opening(
+        journal,
+        parts,
+        columns,
+        name or "",
+        keyed=api.idempotency_header is not None and api.records_per_request == 1,
+        iterable=not asked,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.batches import Batch, Origin
-from rowferry.exceptions import RejectedError, TransferError
+from rowferry.exceptions import ExhaustedError, RejectedError, TransferError
+from rowferry.letters import Dead, of_batch
 from rowferry.records import FailedRow
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Response
     from rowferry.budget import Budget
+    from rowferry.committing import Committing
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
 
@@ -61,6 +63,7 @@ class Settling:
     Attributes:
         keep_going: whether a rejected record leaves the run going.
         unsettled: batches that were received and are not settled.
+        committing: is told what to commit; None without a journal.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Settling:
     ) -> None:
         self.keep_going = keep_going
         self.unsettled = 0
+        self.committing: Committing | None = None
         self._api = api
         self._budget = budget
         self._ledger = ledger
@@ -88,6 +92,8 @@ class Settling:
         self._ledger.delivered += batch.count
         self.unsettled -= 1
         self._handoff.settled(batch)
+        if self.committing:
+            self.committing.delivered.append(batch.origins)
         if self._held:
             self.release()
 
@@ -111,7 +117,7 @@ class Settling:
             self._ledger.rejected += rejection.batch.count
             self._settle(rejection.batch)
             self._on_stop(self._errors(rejection)[0])
-        elif self._ledger.delivered or most_from_start is None:
+        elif self._ledger.proven or most_from_start is None:
             self._bury(rejection)
         else:
             self._reject_from_start(rejection, most_from_start, sure=sure)
@@ -177,11 +183,26 @@ class Settling:
         self._stop_if_too_many()
 
     def _tell(self, rejection: Rejection) -> None:
-        """Leave the rows that failed to the reading thread."""
+        """Leave the rows that failed to the reading thread, and to the journal."""
+        if self.committing:
+            self.committing.bury(self._letters(rejection))
         errors = self._errors(rejection)
         origins = rejection.batch.origins or [Origin()]
         self._handoff.tell(
             [FailedRow(origin.value, error) for origin, error in zip(origins, errors, strict=True)]
+        )
+
+    def _letters(self, rejection: Rejection) -> list[Dead]:
+        batch, given_up = rejection.batch, issubclass(rejection.kind, ExhaustedError)
+        doubtful = batch.attempts is not None and batch.attempts.ever_doubtful
+        return of_batch(
+            batch,
+            self._api.format,
+            reason=rejection.word,
+            message=rejection.reason,
+            status=rejection.status,
+            answer=rejection.answer,
+            ambiguous=given_up or doubtful,
         )
 
     def _stop_if_too_many(self) -> None:

@@ -9,16 +9,18 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rowferry.exceptions import ConfigError
 from rowferry.reader import Query, Reader
+from rowferry.resuming import IterableSpans, QuerySpans
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from rowferry.pass_book import PassBook
     from rowferry.records import Row
 
 _SHORTEST_WAIT = 0.01
@@ -40,6 +42,11 @@ class QuerySource:
     def open(self) -> QueryRows:
         """Give the reading; nothing is connected to, and no query runs, before the first fetch."""
         return QueryRows(Reader(self.query, tolerant=True, unread=self.unread))
+
+    def open_recorded(self, book: PassBook) -> QuerySpans:
+        """Give the reading of what is not settled in *book*, in the order of positions."""
+        query = replace(self.query, key=book.columns.position)
+        return QuerySpans(query, book.spans, unread=self.unread)
 
 
 class QueryRows:
@@ -84,6 +91,10 @@ class IterableSource:
         """Begin to iterate."""
         at_hand = isinstance(self.rows, list | tuple)
         return IterableRows(iter(self.rows), self.linger, at_hand=at_hand)
+
+    def open_recorded(self, book: PassBook) -> IterableSpans:
+        """Begin to iterate; rows that *book* has passed are not given again."""
+        return IterableSpans(self.open(), book.pass_, book.columns)
 
 
 class IterableRows:
@@ -135,6 +146,10 @@ class AsyncSource:
     def open(self) -> AsyncRows:
         """Begin to iterate."""
         return AsyncRows(aiter(self.rows), self.linger, self.loop)
+
+    def open_recorded(self, book: PassBook) -> IterableSpans:
+        """Begin to iterate; rows that *book* has passed are not given again."""
+        return IterableSpans(self.open(), book.pass_, book.columns)
 
 
 class AsyncRows:

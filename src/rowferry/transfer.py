@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 
     from rowferry.api import Api
+    from rowferry.incremental import Incremental
+    from rowferry.journal import Journal
     from rowferry.observe import Observer
     from rowferry.options import QueryOptions, TransferOptions
     from rowferry.pipeline import OnError
@@ -31,6 +33,7 @@ def post_rows(
     transform: Transform | None = None,
     key: str | Sequence[str] | None = None,
     name: str | None = None,
+    journal: Journal | None = None,
     on_error: OnError | None = None,
     ordering_key: str | None = None,
     limit: int | None = None,
@@ -49,6 +52,9 @@ def post_rows(
         key: the column or columns that tell one row from another: for messages and errors, and
             for the idempotency key of a request that holds one record.
         name: of the transfer, a part of its idempotency keys.
+        journal: keeps what is done, so that a run that was cut short is gone on with by the next
+            one; for that it needs *key*, and the same rows in the same order. Records that the API
+            will not take are kept there as dead letters, and the run goes on.
         on_error: takes a list of `FailedRow` (the record, and why), between fetches, while there is
             no room for more, and before the call returns; the run goes on. Without it the first
             failure stops the run.
@@ -68,6 +74,8 @@ def post_rows(
             lacks), the note on the error says how far the run got; else nothing was sent.
         RejectedError: the API will not take a record, or JSON cannot hold it.
         TransferError: the run was stopped before all was settled; it has the `report`.
+        JournalError: another run holds the journal, it is of another transfer, or cannot be
+            written.
         AbortError: `abort_etlhelper_threads` was called.
     """
     from rowferry import running  # noqa: PLC0415 (see above)
@@ -78,6 +86,7 @@ def post_rows(
         transform=transform,
         key=key,
         name=name,
+        journal=journal,
         on_error=on_error,
         ordering_key=ordering_key,
         limit=limit,
@@ -98,6 +107,8 @@ def copy_to_api(
     transform: Transform | None = None,
     key: str | Sequence[str] | None = None,
     name: str | None = None,
+    journal: Journal | None = None,
+    incremental: Incremental | None = None,
     on_error: OnError | None = None,
     ordering_key: str | None = None,
     limit: int | None = None,
@@ -122,6 +133,9 @@ def copy_to_api(
         transform: as in `post_rows`, as are all that follow.
         key: the column or columns that tell one row from another.
         name: of the transfer.
+        journal: as in `post_rows`; the rows come in the order of *key*.
+        incremental: reads only what came after the last complete pass; it needs a journal and a
+            key.
         on_error: takes a list of `FailedRow`.
         ordering_key: a column; records with one value of it are sent one after another.
         limit: rows to read, at most.
@@ -138,6 +152,8 @@ def copy_to_api(
             lacks), the note on the error says how far the run got; else nothing was sent.
         RejectedError: the API will not take a record, or JSON cannot hold it.
         TransferError: the run was stopped before all was settled; it has the `report`.
+        JournalError: another run holds the journal, it is of another transfer, or cannot be
+            written.
         AbortError: `abort_etlhelper_threads` was called.
     """
     from rowferry import running  # noqa: PLC0415 (see above)
@@ -151,6 +167,8 @@ def copy_to_api(
         transform=transform,
         key=key,
         name=name,
+        journal=journal,
+        incremental=incremental,
         on_error=on_error,
         ordering_key=ordering_key,
         limit=limit,

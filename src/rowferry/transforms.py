@@ -23,6 +23,10 @@ Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
 
 
+RAISED = -1
+"""Stands for the number of records of a row whose own function raised."""
+
+
 @dataclass(frozen=True, slots=True)  # no named tuple: type checkers call those no functions
 class PerRow:
     """A transform that treats each row by itself; made by `per_row`."""
@@ -67,6 +71,8 @@ class Shaped(NamedTuple):
         skipped: rows that gave no record, where that can be told.
         failed: rows whose own function raised, with their keys.
         turns: one a record, its row's value of the ordering key; empty where none was declared.
+        counts: records of each row, and `RAISED` where its own function raised; empty where rows
+            are not told apart.
     """
 
     records: Sequence[Any]
@@ -74,6 +80,7 @@ class Shaped(NamedTuple):
     skipped: int
     failed: Sequence[tuple[Key | None, FailedRow]]
     turns: Sequence[tuple[Hashable]] = ()
+    counts: Sequence[int] = ()
 
     def without(self, indexes: Collection[int]) -> Shaped:
         """Leave out the records with these indexes, from 0."""
@@ -130,7 +137,7 @@ def _shape_each(
     keys: list[Key] = []
     failed: list[tuple[Key | None, FailedRow]] = []
     turns: list[tuple[Hashable]] = []
-    skipped = 0
+    counts: list[int] = []
     for row in rows:
         row_key = key_of(row, key) if key else None
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
@@ -140,13 +147,14 @@ def _shape_each(
             raise  # it is about the transfer, and not about this row
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
             failed.append((row_key, FailedRow(row, error)))
+            counts.append(RAISED)
             continue
-        skipped += not made
+        counts.append(len(made))
         records += made
         turns += row_turns * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, skipped, failed, turns)
+    return Shaped(records, keys, counts.count(0), failed, turns, counts)
 
 
 def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:

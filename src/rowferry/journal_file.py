@@ -1,0 +1,489 @@
+"""
+The file of a journal: a database of SQLite with one connection, which one thread uses.
+
+What is committed here is on the disk: `synchronous=FULL` waits for it. The lock is exclusive before
+the first read, so that no second connection shares the write-ahead log, where SQLite before 3.51.3
+can corrupt it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rowferry import positions
+from rowferry.exceptions import JournalError
+from rowferry.fingerprint import ORDER
+from rowferry.ledger import Counts
+from rowferry.letters import DeadLetter
+from rowferry.lock import PRIVATE, Lock
+from rowferry.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rowferry.fingerprint import Fingerprint
+    from rowferry.records import Key
+
+
+class DamagedError(JournalError):
+    """A journal that cannot be read; `Journal.start_over` keeps it beside, and makes room."""
+
+
+FORMAT = 1
+_APPLICATION = 0x726F7766  # "rowf"
+
+SCHEMA = """
+CREATE TABLE transfer (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    in_use INTEGER NOT NULL,          -- whether a run had it open when this was written
+    fingerprint TEXT NOT NULL         -- JSON; nearly empty once a pass was abandoned
+);
+CREATE TABLE passes (
+    number INTEGER PRIMARY KEY,
+    pass_id BLOB NOT NULL,            -- random: a part of its idempotency keys
+    state TEXT NOT NULL,              -- open, complete, abandoned
+    begun_after TEXT,                 -- the watermark of the last complete pass
+    watermark TEXT,
+    dispatched_to TEXT,
+    passed INTEGER NOT NULL,          -- rows up to the watermark
+    read INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    skipped INTEGER NOT NULL,
+    maybe_duplicated INTEGER NOT NULL,
+    trail BLOB NOT NULL,              -- hash of the keys up to the watermark, in order
+    seal BLOB NOT NULL
+);
+CREATE TABLE settled (                -- above the watermark, or within the lag
+    number INTEGER PRIMARY KEY,
+    pass INTEGER NOT NULL,
+    top TEXT,                         -- the highest cursor in it
+    hashes BLOB NOT NULL,
+    seal BLOB NOT NULL
+);
+CREATE TABLE maybe_duplicated (
+    position TEXT PRIMARY KEY,
+    n INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    number INTEGER PRIMARY KEY,
+    pass INTEGER NOT NULL,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,              -- dead, delivered, superseded
+    key TEXT NOT NULL,                -- as text, the number of the record in its row after it
+    key_values TEXT,                  -- JSON
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    status INTEGER,
+    answer TEXT NOT NULL,
+    ambiguous INTEGER NOT NULL,
+    body BLOB,                        -- JSON text; NULL where there is none, or is not kept
+    row TEXT,                         -- where there is no record
+    idempotency_key TEXT,
+    sent INTEGER NOT NULL             -- times that it was about to be sent again
+);
+CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
+
+-- What nearly every commit does, as one statement: each takes the interpreter's lock once more,
+-- for which a busy event loop has to be waited.
+CREATE VIEW progress AS
+    SELECT p.*, s.number AS settled_number, s.top, s.hashes, s.seal AS settled_seal, 0 AS dropped
+    FROM passes p, settled s;
+CREATE TRIGGER write_progress INSTEAD OF INSERT ON progress BEGIN
+    UPDATE passes SET
+        state = new.state, watermark = new.watermark, dispatched_to = new.dispatched_to,
+        passed = new.passed, read = new.read, delivered = new.delivered, dead = new.dead,
+        skipped = new.skipped, maybe_duplicated = new.maybe_duplicated, trail = new.trail,
+        seal = new.seal
+        WHERE number = new.number;
+    INSERT INTO settled
+        SELECT new.settled_number, new.number, new.top, new.hashes, new.settled_seal
+        WHERE new.settled_number IS NOT NULL;
+    DELETE FROM settled WHERE number <= new.dropped;
+END;
+"""
+
+
+class Pass(NamedTuple):
+    """
+    One reading of a source from begin to complete, as it stands in the journal.
+
+    Attributes:
+        begun_after: the watermark of the last complete pass, after which this one reads.
+        dispatched_to: the position up to which records may have been sent; None: none was.
+        passed: rows up to the watermark.
+        trail: hash of the keys of those rows, in order; empty where it was not kept.
+    """
+
+    number: int
+    pass_id: bytes
+    state: str = "open"
+    begun_after: Key | None = None
+    watermark: Key | None = None
+    dispatched_to: Key | None = None
+    passed: int = 0
+    counts: Counts = Counts()
+    trail: bytes = b""
+
+
+class Settled(NamedTuple):
+    """
+    Hashes of records that are settled, though not all before them are.
+
+    Attributes:
+        top: the highest cursor among them, as text; None where there is no lag.
+    """
+
+    number: int
+    top: str | None
+    hashes: bytes
+
+
+_STATE = (
+    "number, pass_id, state, begun_after, watermark, dispatched_to, passed, "
+    "read, delivered, dead, skipped, maybe_duplicated, trail"
+)
+
+
+_PROGRESS = (
+    f"INSERT INTO progress ({_STATE}, seal, settled_number, top, hashes, settled_seal, dropped) "  # noqa: S608 - our own text
+    f"VALUES ({', '.join('?' * 19)})"
+)
+
+
+class JournalFile:
+    """
+    The open file; it holds the lock until it is closed.
+
+    Raises:
+        JournalError: another run holds it, it is no journal, it is damaged, or the disk refuses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pid = os.getpid()
+        self._lock = Lock(path)
+        try:
+            self._conn = self._opened()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    # statements
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """
+        Commit what the block does, or nothing of it.
+
+        Raises:
+            JournalError: it was not written. Nobody knows what of it is on the disk then, so that
+                nothing more must be written.
+        """
+        self._check_process()
+        with self._refusals():
+            self._conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._conn
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._conn.execute("ROLLBACK")
+                raise
+            self._conn.execute("COMMIT")
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Give the rows of a query."""
+        self._check_process()
+        with self._refusals():
+            return self._conn.execute(sql, parameters).fetchall()
+
+    # the transfer
+
+    def fingerprint(self) -> dict[str, str]:
+        """Give what the transfer was when it was begun; empty where any will do."""
+        ((text,),) = self.rows("SELECT fingerprint FROM transfer")
+        known: dict[str, str] = json.loads(text)
+        return known
+
+    def set_fingerprint(self, fingerprint: Fingerprint) -> None:
+        """Keep what the transfer is."""
+        with self.transaction() as conn:
+            conn.execute("UPDATE transfer SET fingerprint = ?", (json.dumps(dict(fingerprint)),))
+
+    # passes
+
+    def last_pass(self, state: str | None = None) -> Pass | None:
+        """Give the latest pass, or the latest in a state; None where there is none."""
+        where = "WHERE state = ? " if state else ""
+        rows = self.rows(
+            f"SELECT {_STATE}, seal FROM passes {where}ORDER BY number DESC LIMIT 1",  # noqa: S608 - our own text
+            (state,) if state else (),
+        )
+        return self._pass_of(rows[0]) if rows else None
+
+    def begin_pass(self, pass_: Pass) -> None:
+        """Write a new pass; what was known of the records of the one before is forgotten."""
+        row = _row_of(pass_)
+        places = ", ".join("?" * (len(row) + 1))
+        with self.transaction() as conn:
+            conn.execute("DELETE FROM maybe_duplicated")
+            conn.execute(
+                f"INSERT INTO passes ({_STATE}, seal) VALUES ({places})",  # noqa: S608 - our own text
+                (*row, _seal(*row)),
+            )
+
+    def abandon_pass(self) -> None:
+        """Give up the pass that is not complete, and let the next one be of any transfer."""
+        last = self.last_pass()
+        order = {key: text for key, text in self.fingerprint().items() if key == ORDER}
+        with self.transaction() as conn:
+            if last is not None and last.state == "open":
+                conn.execute("DELETE FROM settled WHERE pass = ?", (last.number,))
+                self.write_progress(last._replace(state="abandoned"))
+            conn.execute("UPDATE transfer SET fingerprint = ?", (json.dumps(order),))
+
+    def write_progress(self, pass_: Pass, settled: Settled | None = None, dropped: int = 0) -> None:
+        """
+        Write how far a pass is, and what is settled above the watermark.
+
+        It is committed at once, unless within a transaction.
+
+        Args:
+            settled: to be kept from now on.
+            dropped: the last number of those that are needed no more; 0: none.
+
+        Raises:
+            JournalError: as `transaction`.
+        """
+        self._check_process()
+        row = _row_of(pass_)
+        kept: tuple[Any, ...] = (None, None, None, None)
+        if settled is not None:
+            seal = _seal(settled.number, pass_.number, settled.top, settled.hashes)
+            kept = (*settled, seal)
+        with self._refusals():
+            self._conn.execute(_PROGRESS, (*row, _seal(*row), *kept, dropped))
+
+    # what is settled above the watermark
+
+    def settled(self) -> list[Settled]:
+        """
+        Give all that is kept.
+
+        Raises:
+            JournalError: it is damaged.
+        """
+        rows = self.rows("SELECT number, pass, top, hashes, seal FROM settled ORDER BY number")
+        for *row, seal in rows:
+            if seal != _seal(*row):
+                raise self._damaged("what is settled does not bear out its checksum")
+        return [Settled(number, top, hashes) for number, _, top, hashes, _ in rows]
+
+    # dead letters
+
+    @staticmethod
+    def add_letter(
+        conn: sqlite3.Connection, number: int, pass_number: int, letter: DeadLetter
+    ) -> None:
+        """Keep a dead letter, within a transaction."""
+        columns = ", ".join(DeadLetter._fields)
+        places = ", ".join("?" * len(DeadLetter._fields))
+        conn.execute(
+            f"INSERT INTO dead_letters (number, pass, at, state, sent, {columns}) "  # noqa: S608 - our own text
+            f"VALUES (?, ?, ?, 'dead', 0, {places})",
+            (number, pass_number, time.time(), *letter),
+        )
+
+    def open_letters(self) -> tuple[dict[Key, list[int]], int]:
+        """Give the numbers of the dead letters that are still dead, by key; and the last number."""
+        letters: dict[Key, list[int]] = {}
+        for number, text in self.rows(
+            "SELECT number, key_values FROM dead_letters "
+            "WHERE state = 'dead' AND key_values IS NOT NULL"
+        ):
+            letters.setdefault(positions.from_text(text), []).append(number)
+        ((last,),) = self.rows("SELECT coalesce(max(number), 0) FROM dead_letters")
+        return letters, last
+
+    # beginning and ending
+
+    def close(self) -> None:
+        """Let go of the file and its lock; may be called again."""
+        if self._pid != os.getpid():
+            return
+        self._pid = -1
+        try:
+            with contextlib.suppress(sqlite3.Error):
+                self._conn.execute("UPDATE transfer SET in_use = 0")
+            self._conn.close()
+        finally:
+            self._lock.release()
+
+    def abandon(self) -> None:
+        """Close it after a commit that failed, and write nothing any more."""
+        if self._pid != os.getpid():
+            return
+        self._pid = -1
+        try:
+            self._conn.close()
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> sqlite3.Connection:
+        there = self.path.exists() and self.path.stat().st_size > 0
+        with self._refusals(exit_code=2):
+            self._make_private()
+            conn = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            with self._refusals():
+                self._prepare(conn, there=there)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+    def _make_private(self) -> None:
+        """Make the file, for its owner only; SQLite gives -wal the mode that it finds."""
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, PRIVATE))
+        for name in (self.path.name, f"{self.path.name}-wal"):
+            place = self.path.with_name(name)
+            if place.exists() and place.stat().st_mode & 0o077:
+                place.chmod(PRIVATE)
+
+    def _prepare(self, conn: sqlite3.Connection, *, there: bool) -> None:
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        log_is_there = wal.exists() and wal.stat().st_size > 0
+        conn.execute("PRAGMA locking_mode = EXCLUSIVE")
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("PRAGMA synchronous = FULL")
+        if not there or not conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            self._make(conn)
+        self._check(conn)
+        in_use = conn.execute("SELECT in_use FROM transfer").fetchone()[0]
+        if in_use and not log_is_there:
+            raise self._damaged(f"{wal.name} beside it is missing, with the end of what was done")
+        conn.execute("UPDATE transfer SET in_use = 1")
+        conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @staticmethod
+    def _make(conn: sqlite3.Connection) -> None:
+        conn.executescript(
+            f"BEGIN; {SCHEMA} INSERT INTO transfer VALUES (1, 0, '{{}}'); "  # noqa: S608 - our own text
+            f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        )
+
+    def _check(self, conn: sqlite3.Connection) -> None:
+        application, version = (
+            conn.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        )
+        if application != _APPLICATION:
+            raise JournalError(f"{self.path} is a database, but no journal: name another file")
+        if version != FORMAT:
+            age = "an older" if version < FORMAT else "a newer"
+            raise DamagedError(
+                f"the journal {self.path} was written by {age} version of rowferry (format "
+                f"{version}, and this one reads {FORMAT}): use that one, or begin again with "
+                f"Journal({str(self.path)!r}).start_over(), which keeps the file beside"
+            )
+        ((said,), *_) = conn.execute("PRAGMA quick_check(1)").fetchall()
+        if said != "ok":
+            raise self._damaged(said)
+        if len(conn.execute("SELECT one FROM transfer").fetchall()) != 1:
+            raise self._damaged("it does not say what it is of")
+
+    def _pass_of(self, row: tuple[Any, ...]) -> Pass:
+        *cells, seal = row
+        if seal != _seal(*cells):
+            raise self._damaged("how far the transfer was does not bear out its checksum")
+        number, pass_id, state, *texts = cells[:6]
+        begun_after, watermark, dispatched_to = map(_read, texts)
+        passed, *counts, trail = cells[6:]
+        return Pass(
+            *(number, pass_id, state, begun_after, watermark, dispatched_to, passed),
+            Counts(*counts),
+            trail,
+        )
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid():
+            raise JournalError(
+                f"the journal {self.path} was opened by another process, before a fork, or is "
+                "closed: begin the transfer in the process that is to run it"
+            )
+
+    def _damaged(self, why: str) -> DamagedError:
+        return DamagedError(
+            f"the journal {self.path} is damaged ({why}): put back a copy of it, or begin again "
+            f"with Journal({str(self.path)!r}).start_over(), which keeps the file beside; what was "
+            "delivered is then sent again"
+        )
+
+    @contextlib.contextmanager
+    def _refusals(self, exit_code: int | None = None) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                raise self._damaged(str(error)) from error
+            raise self._refused(str(error), _EXIT_CODES.get(code, exit_code)) from error
+        except OSError as error:
+            raise self._refused(error.strerror or str(error), exit_code) from error
+
+    def _refused(self, words: str, exit_code: int | None) -> JournalError:
+        return JournalError(
+            f"the journal {self.path} cannot be written: {words}. Nothing counts as delivered that "
+            "it did not take; once there is room and leave to write, start the same job again",
+            exit_code=exit_code,
+        )
+
+
+_EXIT_CODES = {sqlite3.SQLITE_READONLY: 2, sqlite3.SQLITE_CANTOPEN: 2, sqlite3.SQLITE_PERM: 2}
+
+
+def _row_of(pass_: Pass) -> tuple[Any, ...]:
+    return (
+        *(pass_.number, pass_.pass_id, pass_.state),
+        *map(_written, (pass_.begun_after, pass_.watermark, pass_.dispatched_to)),
+        *(pass_.passed, *pass_.counts, pass_.trail),
+    )
+
+
+def _written(position: Key | None) -> str | None:
+    return None if position is None else positions.to_text(position)
+
+
+def _read(text: str | None) -> Key | None:
+    return None if text is None else positions.from_text(text)
+
+
+def _seal(*cells: object) -> bytes:
+    """Give the checksum of a row, which SQLite has none of."""
+    return blake2b(repr(cells).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def move_aside(path: Path) -> None:
+    """
+    Rename a journal that cannot be read, with what belongs to it.
+
+    Raises:
+        JournalError: another run holds it.
+    """
+    lock = Lock(path)
+    try:
+        aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}")
+        for suffix in ("-wal", ""):
+            part = path.with_name(f"{path.name}{suffix}")
+            if part.exists():
+                part.rename(aside.with_name(f"{aside.name}{suffix}"))
+        logger.warning("the journal %s could not be read; it is %s now", path, aside.name)
+    finally:
+        lock.release()

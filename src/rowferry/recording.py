@@ -1,0 +1,129 @@
+"""The reading thread's side of a journal: a place for all that is read, and what of it is done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rowferry.places import placed, positions_of
+from rowferry.transforms import PerRow, key_of_each
+from rowferry.watermark import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rowferry.pass_book import PassBook, Span
+    from rowferry.records import Key, Row
+    from rowferry.transforms import Shaped, Transform
+    from rowferry.watermark import Stretch
+
+
+class RowKeys(NamedTuple):
+    """The positions and keys of a chunk's rows, taken before a transform may change them."""
+
+    positions: Sequence[Key]
+    keys: Sequence[Key]
+
+
+class Recorded(NamedTuple):
+    """
+    A chunk with its places.
+
+    Attributes:
+        shaped: what of it is not settled yet; its keys are those for messages.
+        places: the keys of its records' places.
+        numbers: of its records' places.
+        failed: of its failed rows' places.
+        rows: how many of its rows were not settled before.
+        skipped: how many of them gave no record.
+    """
+
+    shaped: Shaped
+    stretch: Stretch
+    places: Sequence[Key]
+    numbers: Sequence[int]
+    failed: Sequence[int]
+    rows: int
+    skipped: int
+
+
+class Recorder:
+    """
+    Gives every row its place, and leaves out what earlier runs settled.
+
+    Args:
+        book: of the pass.
+        transform: of the transfer.
+    """
+
+    def __init__(self, book: PassBook, transform: Transform | None) -> None:
+        self._book = book
+        self._columns = book.columns
+        self._by_row = transform is None or isinstance(transform, PerRow)
+        self._next = 0
+
+    @property
+    def shaping_key(self) -> tuple[str, ...] | None:
+        """The columns by which `shape` is to tell records apart."""
+        return (self._columns.position if self._by_row else self._columns.key) or None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the window beyond the watermark takes more rows."""
+        return self._next - self._book.low < WINDOW
+
+    def keys_of(self, chunk: list[Row]) -> RowKeys:
+        """Take the positions and keys of rows."""
+        position, key = self._columns.position, self._columns.key
+        positions = key_of_each(chunk, position or None)
+        same = self._by_row or position == key
+        return RowKeys(positions, positions if same else key_of_each(chunk, key))
+
+    def place(self, rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+        """Give the places of a chunk; its rows are those of *rows*."""
+        by_position = shaped
+        if not self._by_row and rows.keys is not rows.positions:
+            keys = positions_of(shaped.keys, rows.keys, rows.positions)
+            by_position = shaped._replace(keys=keys)
+        stretch, records, failed = placed(self._next, rows.positions, by_position)
+        self._next = stretch.end
+        again = span.replayed or span.below
+        known = self._book.known_of(stretch.first, stretch.keys) if again else []
+        if not again:
+            self._book.known.clear()
+        stretch = stretch._replace(replayed=span.replayed, below=span.below, known=known)
+        return self._without_known(stretch, by_position, records, failed)
+
+    def _without_known(
+        self, stretch: Stretch, shaped: Shaped, records: Sequence[int], failed: Sequence[int]
+    ) -> Recorded:
+        known = set(stretch.known)
+        if known:
+            done = [index for index, number in enumerate(records) if number in known]
+            kept = [index for index, number in enumerate(failed) if number not in known]
+            shaped = shaped.without(set(done))._replace(
+                failed=[shaped.failed[index] for index in kept]
+            )
+            records = [number for number in records if number not in known]
+            failed = [failed[index] for index in kept]
+        places = shaped.keys
+        if self._columns.position != self._columns.key:
+            shaped = shaped._replace(
+                keys=[self._columns.key_of(place) for place in places],
+                failed=[
+                    (self._columns.key_of(key) if key else key, row) for key, row in shaped.failed
+                ],
+            )
+        rows = len(stretch.positions) - _rows_known(stretch, known)
+        skipped = sum(number not in known for number in stretch.skipped)
+        return Recorded(shaped, stretch, places, records, failed, rows, skipped)
+
+
+def _rows_known(stretch: Stretch, known: set[int]) -> int:
+    """Give how many rows have all of their places settled already."""
+    if not known or stretch.ends is None:
+        return len(known)
+    starts = [0, *stretch.ends]
+    spans = zip(starts, stretch.ends, strict=False)
+    return sum(
+        all(stretch.first + place in known for place in range(start, end)) for start, end in spans
+    )
