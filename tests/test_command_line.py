@@ -114,7 +114,9 @@ def test_run_runs_the_jobs_of_a_file_in_their_order(rowferry, job):
         [jobs.few]
         source = { url = "sqlite:///sensors.db", table = "sensor" }
         api.url = "${API}"
+        key = "id"
         limit = 1
+        journal = false
         columns.rename = { code = "about.code" }
         columns.drop = ["depth"]
         columns.constant = { kind = "sensor" }
@@ -139,6 +141,7 @@ def test_a_transform_of_a_module_beside_the_job_shapes_the_rows(job, folder):
         done = process("run", path, env={"API": api.url})
     assert (done.returncode, len(api.records)) == (0, 5)
     (folder / "shaping.py").write_text("def shape(rows):\n    raise ValueError('no ' + 'good')\n")
+    (folder / "sensors.journal").unlink()
     with FakeApi() as api:
         done = process("run", path, env={"API": api.url})
     assert done.returncode == 4
@@ -146,9 +149,22 @@ def test_a_transform_of_a_module_beside_the_job_shapes_the_rows(job, folder):
     assert "Traceback" not in done.stderr
 
 
-def test_a_record_that_is_refused_stops_a_job_and_says_why(rowferry, job):
-    with FakeApi(lambda request: 400 if request.json()["id"] == 3 else 201) as api:
-        done = rowferry("run", job("api.limits.concurrency = 1\n"), env={"API": api.url})
+def refuses_the_third(request):
+    return 400 if request.json()["id"] == 3 else 201
+
+
+def test_a_record_that_is_refused_is_a_dead_letter_and_the_job_goes_on(rowferry, job):
+    with FakeApi(refuses_the_third) as api:
+        done = rowferry("run", job(), env={"API": api.url})
+    assert done.returncode == last_line(done)["exit_code"] == 3
+    assert (last_line(done)["delivered"], last_line(done)["dead"]) == (4, 1)
+    assert "sensors: finished, with dead letters" in done.stderr
+
+
+def test_without_a_journal_a_record_that_is_refused_stops_a_job_and_says_why(rowferry, job):
+    with FakeApi(refuses_the_third) as api:
+        path = job("journal = false\napi.limits.concurrency = 1\n")
+        done = rowferry("run", path, env={"API": api.url})
     assert done.returncode == 4
     assert "400" in done.stderr
     assert last_line(done)["error"].startswith("POST ${API}: the API answered 400")

@@ -55,6 +55,7 @@ def test_a_signal_that_was_ignored_stays_ignored(job, started):
 
 
 def test_a_closed_standard_output_loses_no_row(job):
+    path = job("journal = false\n")
     for redirection in (">&-", "| true"):
         with FakeApi() as api:
             done = subprocess.run(
@@ -65,7 +66,7 @@ def test_a_closed_standard_output_loses_no_row(job):
                     "bash",
                     *ROWFERRY,
                     "run",
-                    str(job()),
+                    str(path),
                 ],
                 env=environ(API=api.url),
                 capture_output=True,

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import json
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
 
@@ -70,7 +70,7 @@ WHOLE = """
 """
 
 
-def test_a_job_file_becomes_what_the_library_takes(write, monkeypatch):
+def test_a_job_file_becomes_what_the_library_takes(write, tmp_path, monkeypatch):
     for name, value in (("NAME", "n"), ("TOKEN", "t0ken"), ("RATE", "12.5")):
         monkeypatch.setenv(name, value)
     file = read_job_file(write(WHOLE))
@@ -92,12 +92,47 @@ def test_a_job_file_becomes_what_the_library_takes(write, monkeypatch):
             limits=etl.Limits(requests_per_second=12.5),
         ),
         key=("code", "depth"),
+        journal=etl.Journal(tmp_path / "sensors.journal"),
         name="sensors",
         ordering_key="code",
         limit=10,
         chunk_size=100,
         budget=etl.Budget(deadline=60.0),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "journal"),
+    [
+        ("", "x.journal"),
+        ("journal = true", "x.journal"),
+        ("journal = 'other'", "other"),
+        ("journal = { path = 'other', keep_bodies = false }", "other"),
+        ("journal = false", None),
+    ],
+)
+def test_a_journal_lies_beside_the_job_unless_it_says_otherwise(write, tmp_path, text, journal):
+    job = "[jobs.x]\napi = 'http://a/'\nsource = { url = 'sqlite:///x', table = 't' }\n"
+    kept = read_job_file(write(job + text)).jobs["x"].kept_in
+    if journal is None:
+        assert kept is None
+    else:
+        assert kept == etl.Journal(tmp_path / journal, keep_bodies="keep_bodies" not in text)
+
+
+@pytest.mark.parametrize(
+    ("lag", "value"),
+    [("'90s'", timedelta(seconds=90)), ("'1.5h'", timedelta(minutes=90)), ("5", 5), ("0.5", 0.5)],
+)
+def test_a_lag_is_a_time_or_a_number(write, lag, value):
+    path = write(f"""
+        [jobs.x]
+        api = 'http://a/'
+        key = 'id'
+        source = {{ url = 'sqlite:///x', table = 't' }}
+        incremental = {{ cursor = 'changed', lag = {lag} }}
+    """)
+    assert read_job_file(path).jobs["x"].incremental == etl.Incremental("changed", lag=value)
 
 
 def test_secrets_are_shown_by_name_and_never_in_a_value(write, monkeypatch):
@@ -138,6 +173,12 @@ PLANTED = [  # a job's text, where the mistake is, a word of what is said
     ("key = 5", "key", "a list, each of it text, not 5"),
     ("key = []", "key", "must not be empty"),
     ("key = ['id', 5]", "key[1]", "expected text, not 5"),
+    ("journal = 5", "journal", "true or false or a table of options, not 5"),
+    ("journal = '.'", "journal", "is a folder"),
+    ("journal = { keep = 5 }", "journal.keep", "no such option"),
+    ("incremental = { cursor = '' }", "incremental.cursor", "the name of a column"),
+    ("incremental = { cursor = 'a', lag = '5 days' }", "incremental.lag", "'90s', '15m'"),
+    ("key = 'id'\nincremental = { cursor = 'a', lag = -1 }", "incremental.lag", "at least 0"),
     ("name = ''", "name", "must not be empty"),
     ("transform = 'shaping'", "transform", "'module:function', not 'shaping'"),
     ("transform = 'no_such_module_here:f'", "transform", "cannot import the module"),

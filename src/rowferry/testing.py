@@ -96,7 +96,7 @@ Reply: TypeAlias = "Answer | int | None"
 
 Behaviour: TypeAlias = Callable[[Received], Reply]
 
-_STEPS = 3
+_STEPS = 10
 
 FAULTS: Mapping[str, Reply] = {
     "429": Answer(status=429),
@@ -258,11 +258,10 @@ class FakeApi:
 
     async def _refuse(self) -> None:
         self._server.close()
-        for _ in range(_STEPS):  # of what accepts a connection that is just coming
+        for _ in range(_STEPS):  # so many turns of the loop one that is just coming needs to come
+            for transport in list(self._open):
+                transport.abort()  # type: ignore[attr-defined]
             await asyncio.sleep(0)
-        for transport in list(self._open):
-            transport.abort()  # type: ignore[attr-defined]
-        await asyncio.sleep(0)
 
     def _in_its_thread(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()

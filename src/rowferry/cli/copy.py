@@ -10,7 +10,7 @@ import click
 
 from rowferry.cli import messages
 from rowferry.cli.given import flag_of, table_of, with_job_options
-from rowferry.cli.running import begin, run_jobs, with_run_options
+from rowferry.cli.running import begin, run_jobs, start_over_option, with_run_options
 from rowferry.config.environment import Environment
 from rowferry.config.job import STAND_IN, Source
 from rowferry.config.jobs import holds_password, job_of
@@ -22,12 +22,14 @@ from rowferry.config.reading import Reading
 @click.argument("source")
 @click.argument("destination")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; send nothing.")
+@start_over_option
 @with_job_options
 @with_run_options
 def command(
     source: str,
     destination: str,
     dry_run: bool,
+    start_over: bool,
     debug: bool,
     quiet: bool,
     log_format: str,
@@ -58,7 +60,9 @@ def command(
         from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
 
         return show_plans({"copy": job}, environment)
-    return run_jobs({"copy": job}, environment, bar=bar, quiet=quiet, debug=debug)
+    return run_jobs(
+        {"copy": job}, environment, bar=bar, quiet=quiet, debug=debug, start_over=start_over
+    )
 
 
 def _job(environment: Environment, table: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import NamedTuple
 
 import click
@@ -15,6 +16,9 @@ AUTHENTICATION = 5
 HELD = 6
 DISK = 7
 _SIGNAL = 128
+_START_OVER = re.compile(r"Journal\([^()]*\)\.start_over\(\)")
+"""What the library says to those who write Python."""
+
 _INTERRUPT = 2
 BROKEN_PIPE = 141
 
@@ -89,14 +93,9 @@ def _of_rowferry(error: BaseException) -> Ended:
     """Give the end for an exception of the library, or for one that should not be."""
     from rowferry import exceptions  # noqa: PLC0415 (known by the time that one is raised)
 
-    code = getattr(error, "exit_code", None)
-    if isinstance(error, exceptions.ConfigError):
-        code = CONFIGURATION if code is None else code
-    elif isinstance(error, exceptions.RowferryError):
-        code = INCOMPLETE if code is None else code
-    elif isinstance(error, SystemExit):
+    if isinstance(error, exceptions.RowferryError):
+        return Ended(error.exit_code, _START_OVER.sub("--start-over", str(error)))
+    if isinstance(error, SystemExit):
         return Ended(error.code if isinstance(error.code, int) else BUG, "")
-    else:
-        message = f"a bug in rowferry: {type(error).__name__}: {error}; --debug shows where"
-        return Ended(BUG, message)
-    return Ended(code, str(error))
+    message = f"a bug in rowferry: {type(error).__name__}: {error}; --debug shows where"
+    return Ended(BUG, message)

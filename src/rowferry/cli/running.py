@@ -41,6 +41,11 @@ def with_run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+start_over_option = click.option(
+    "--start-over", is_flag=True, help="Abandon a run that was cut short; begin at the first row."
+)
+
+
 def begin(*, debug: bool, quiet: bool, log_format: Any, bar: bool = True) -> bool:
     """Set the log up; tell whether there is to be a bar."""
     bar = bar and not quiet and log_format == "text" and _is_terminal()
@@ -54,7 +59,13 @@ def _is_terminal() -> bool:
 
 
 def run_jobs(
-    jobs: Mapping[str, Job], environment: Environment, *, bar: bool, quiet: bool, debug: bool
+    jobs: Mapping[str, Job],
+    environment: Environment,
+    *,
+    bar: bool,
+    quiet: bool,
+    debug: bool,
+    start_over: bool,
 ) -> int:
     """
     Run jobs one after another; give the exit code, the worst of theirs.
@@ -62,6 +73,9 @@ def run_jobs(
     After a signal, or once nobody reads the standard output, no further one is begun.
     """
     codes = []
+    for job in jobs.values():
+        if start_over and job.kept_in is not None:
+            job.kept_in.start_over()
     with Interrupts(quiet=quiet):
         for name, job in jobs.items():
             code = _run_one(name, job, environment, bar=bar, quiet=quiet, debug=debug)

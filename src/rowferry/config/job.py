@@ -12,7 +12,9 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.config.columns import Columns
 from rowferry.exceptions import BadIdentifierError, ConfigError
+from rowferry.incremental import Incremental
 from rowferry.insert import OnConflict
+from rowferry.journal import Journal
 from rowferry.sql import check_table
 from rowferry.transforms import Transform
 
@@ -132,6 +134,10 @@ class Job:
         api: where they go as JSON: a table of options, or a URL.
         destination: a database that they go into instead.
         key: the column, or columns, that tell one row from another.
+        journal: the file that keeps how far it is, so that a run that was cut short is gone on
+            with by the next, and the records that the API will not take. By default it lies beside
+            the job file; false for none.
+        incremental: reads only what came after the last complete pass.
         name: of the transfer, a part of its idempotency keys; by default the job's.
         transform: a function that takes a list of rows and gives records; or what `per_row` makes.
         columns: renames, nests and drops columns and adds constants, instead of transform.
@@ -145,6 +151,8 @@ class Job:
     api: Api | str | None = None
     destination: Destination | None = None
     key: str | Sequence[str] | None = None
+    journal: Journal | str | bool | None = None
+    incremental: Incremental | None = None
     name: str | None = None
     transform: Transform | None = None
     columns: Columns | None = None
@@ -163,10 +171,15 @@ class Job:
                 raise ConfigError(f"{name} must not be empty")
         if self.transform is not None and self.columns is not None:
             raise ConfigError("columns cannot be given beside transform: it can do what they do")
+        self._check_where()
+
+    def _check_where(self) -> None:
         if self.api is not None and self.destination is not None:
             raise ConfigError("destination cannot be given beside api: rows go to one of them")
         if self.api is None and self.destination is None:
             raise ConfigError("expected api or destination, to say where rows go")
+        if self.incremental is not None and (self.journal is False or not self.key):
+            raise ConfigError("incremental needs a journal and key, to know how far it got")
         if self.destination is not None:
             self._check_copy(self.destination)
             return
@@ -180,8 +193,8 @@ class Job:
             )
 
     def _check_copy(self, destination: Destination) -> None:
-        for name in ("ordering_key", "name"):
-            if getattr(self, name) is not None:
+        for name in ("ordering_key", "name", "journal", "incremental"):
+            if getattr(self, name):
                 raise ConfigError(f"{name} is for APIs")
         if self.budget != Budget():
             raise ConfigError("budget is for APIs")
@@ -199,6 +212,11 @@ class Job:
     def to_api(self) -> Api:
         """Where records go."""
         return self.api if isinstance(self.api, Api) else Api(self.api or "")
+
+    @property
+    def kept_in(self) -> Journal | None:
+        """The journal; None where there is none."""
+        return self.journal if isinstance(self.journal, Journal) else None
 
     @property
     def shaping(self) -> Transform | None:

@@ -14,6 +14,7 @@ from rowferry.config.job import STAND_IN, Job, Source
 from rowferry.config.mistakes import Mistake, MistakesError, nearest
 from rowferry.config.reading import WRONG, Reading
 from rowferry.exceptions import ConfigError
+from rowferry.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,8 +126,24 @@ def job_of(
     if job is WRONG or not isinstance(job, Job):
         return WRONG
     source = _with_sql(reading, f"{path}.source", job.source, base, query)
-    name = job.name or name if job.api is not None else ""
-    return replace(job, source=source, name=name or None)
+    if job.api is None:
+        return replace(job, source=source)
+    default = base / f"{name}.journal" if name else None
+    journal = _journal(reading, f"{path}.journal", job, base, default)
+    return replace(job, source=source, journal=journal, name=job.name or name or None)
+
+
+def _journal(reading: Reading, path: str, job: Job, base: Path, default: Path | None) -> Any:
+    """Give the journal of a job: the one that it asks for, or *default*; False for none."""
+    asked = job.journal
+    try:
+        if isinstance(asked, Journal):
+            return replace(asked, path=base / asked.path)
+        if isinstance(asked, str):
+            return Journal(base / asked)
+        return False if asked is False or default is None else Journal(default)
+    except ConfigError as error:
+        return reading.wrong(path, str(error))
 
 
 def _plain_query(table: Any) -> str | None:

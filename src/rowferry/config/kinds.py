@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import collections.abc
 import dataclasses
+import datetime as dt
 import sys
 import types
 import typing
@@ -18,6 +19,7 @@ SCALARS: Mapping[type, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
+    dt.timedelta: "a time such as '90s', '15m', '2h' or '1d'",
 }
 
 
@@ -134,7 +136,15 @@ class _Unknown(metaclass=_Foreign):
 class _Names(dict[str, Any]):
     """The names of a module, and something for those that it imports for type checkers only."""
 
+    def __init__(self, module: Mapping[str, Any]) -> None:
+        super().__init__((name, value) for name, value in module.items() if type(value) is not str)
+        self._aliases = {name: value for name, value in module.items() if type(value) is str}
+
     def __missing__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise KeyError(name)
+        if name in self._aliases:
+            return eval(self._aliases[name], {}, self)  # noqa: S307 (an alias in our own source)
         if name in _FUNCTIONS:
             return Callable[..., Any]
         for place in (collections.abc, typing, builtins):

@@ -65,7 +65,12 @@ def plan_of(job: Job, count: int) -> Plan:
                 "the query may change data, and is not run to see what would become of it; "
                 "a plan is made of one SELECT, WITH or VALUES"
             ) from error
-    few = replace(job, limit=count if job.limit is None else min(count, job.limit))
+    few = replace(
+        job,
+        journal=False,
+        incremental=None,
+        limit=count if job.limit is None else min(count, job.limit),
+    )
     if job.destination is not None:
         return Plan(
             rows=count_rows(job),

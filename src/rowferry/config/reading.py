@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import importlib
 import re
 import sys
@@ -25,6 +26,13 @@ _STAND_IN = "http://localhost/"
 """Where a text is missing or wrong: with it in its place, the other values can be checked."""
 
 _CODE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_TIME = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_UNITS = {
+    "s": dt.timedelta(seconds=1),
+    "m": dt.timedelta(minutes=1),
+    "h": dt.timedelta(hours=1),
+    "d": dt.timedelta(days=1),
+}
 _SHOWN = 60
 
 
@@ -143,7 +151,8 @@ class Reading:
             return self._function(path, text)
         if kind.anything:
             return text
-        read = _parsed(kind, text) if self._textual or text != given else None
+        loose = self._textual or text != given or dt.timedelta in kind.scalars
+        read = _parsed(kind, text) if loose else None
         if read is not None:
             return read
         hint = nearest(text, kind.words) if kind.words else ""
@@ -223,6 +232,8 @@ def _parsed(kind: Kind, text: str) -> Any:
     """Give the number or truth that a text says; None where it says none of that kind."""
     if bool in kind.scalars and text.lower() in {"true", "false"}:
         return text.lower() == "true"
+    if dt.timedelta in kind.scalars and (found := _TIME.fullmatch(text)):
+        return float(found[1]) * _UNITS[found[2]]
     for scalar in (int, float):
         if scalar in kind.scalars:
             with contextlib.suppress(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from rowferry.config.job import Job
@@ -11,7 +12,13 @@ from rowferry.config.options import Option, options_of
 if TYPE_CHECKING:
     from rowferry.config.kinds import Kind
 
-_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_TYPES = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    dt.timedelta: "string",
+}
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 
 

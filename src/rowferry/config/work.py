@@ -42,7 +42,12 @@ def run_job(job: Job, *, progress: Observer | None = None) -> Report:
         with contextlib.closing(_rows_of(source, source.file)) as rows:
             return transfer.post_rows(rows, job.to_api, **options)
     return transfer.copy_to_api(
-        query_of(source), source.url, job.to_api, parameters=source.parameters, **options
+        query_of(source),
+        source.url,
+        job.to_api,
+        parameters=source.parameters,
+        incremental=job.incremental,
+        **options,
     )
 
 
@@ -51,6 +56,7 @@ def options_of_transfer(job: Job) -> dict[str, Any]:
     return {
         "transform": _told_apart(job.shaping),
         "key": job.key,
+        "journal": job.kept_in,
         "name": job.name,
         "ordering_key": job.ordering_key,
         "limit": job.limit,
