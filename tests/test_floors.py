@@ -11,14 +11,15 @@ import rowferry
 FLOORS = (
     """exceptions records batches version""",
     """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
-    json_text key_text keyset ledger limits logs ordering places quota refusals retry row_factories
-    splitting sql transforms values verdict watermark""",
+    json_text key_text keyset ledger limits logs mounts ordering places quota refusals retry
+    row_factories splitting sql transforms values verdict watermark""",
     """databases formats http api positions lock letters journal_file journal_entry pass_book
-    journal""",
+    recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     insert whole_table copying resuming sources handoff dialer lanes journal_writer committing
-    recording settling waiting aside outcomes delivery pipeline""",
-    """transfer running options observe testing file_rows preview config cli __init__ __main__""",
+    settling waiting aside outcomes delivery pipeline""",
+    """transfer running dead_letters options observe testing file_rows preview config cli __init__
+    __main__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

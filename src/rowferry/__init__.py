@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         get_connection_string,
         get_sqlalchemy_connection_string,
     )
+    from rowferry.dead_letters import dead_letters, retry_dead_letters
     from rowferry.extract import fetchall, fetchone, iter_chunks, iter_rows
     from rowferry.incremental import Incremental
     from rowferry.insert import execute, executemany, generate_insert_sql, load
@@ -54,6 +55,7 @@ __all__ = [
     "copy_rows",
     "copy_table_rows",
     "copy_to_api",
+    "dead_letters",
     "exceptions",
     "execute",
     "executemany",
@@ -69,6 +71,7 @@ __all__ = [
     "log_to_console",
     "per_row",
     "post_rows",
+    "retry_dead_letters",
     "row_factories",
     "table_info",
 ]
@@ -83,6 +86,7 @@ _HOMES = {
         "get_connection_string",
         "get_sqlalchemy_connection_string",
     ),
+    "dead_letters": ("dead_letters", "retry_dead_letters"),
     "extract": ("fetchall", "fetchone", "iter_chunks", "iter_rows"),
     "incremental": ("Incremental",),
     "journal": ("Journal",),

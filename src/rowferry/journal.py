@@ -12,11 +12,13 @@ from rowferry.exceptions import ConfigError, JournalError
 from rowferry.journal_file import DamagedError, JournalFile, Pass, move_aside
 from rowferry.logs import logger
 from rowferry.pass_book import Columns, PassBook, refused
+from rowferry.recording import Recorder
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from rowferry.fingerprint import Fingerprint
+    from rowferry.transforms import Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,16 @@ class Opening:
     keyed: bool
     iterable: bool
 
-    def open(self) -> PassBook:
+    def open(self, transform: Transform | None, ordering_key: str | None) -> Recorder:
         """
-        Give the pass to begin or to go on with; the lock is held until it is closed.
+        Give the pass to begin or to go on with; the lock is held until its book is closed.
 
         Raises:
             JournalError: another run holds it, or it is not of this transfer, or damaged.
         """
         file = JournalFile(Path(self.journal.path))
         try:
-            return self._book(file)
+            return Recorder(self._book(file), transform, ordering_key)
         except BaseException:
             file.close()
             raise

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,9 +24,10 @@ from rowferry.ledger import Counts
 from rowferry.letters import DeadLetter
 from rowferry.lock import PRIVATE, Lock
 from rowferry.logs import logger
+from rowferry.mounts import UNSURE, file_system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rowferry.fingerprint import Fingerprint
@@ -76,7 +78,7 @@ CREATE TABLE dead_letters (
     number INTEGER PRIMARY KEY,
     pass INTEGER NOT NULL,
     at REAL NOT NULL,
-    state TEXT NOT NULL,              -- dead, delivered, superseded
+    state TEXT NOT NULL,              -- dead, delivered, skipped, superseded
     key TEXT NOT NULL,                -- as text, the number of the record in its row after it
     key_values TEXT,                  -- JSON
     reason TEXT NOT NULL,
@@ -86,8 +88,10 @@ CREATE TABLE dead_letters (
     ambiguous INTEGER NOT NULL,
     body BLOB,                        -- JSON text; NULL where there is none, or is not kept
     row TEXT,                         -- where there is no record
-    idempotency_key TEXT,
-    sent INTEGER NOT NULL             -- times that it was about to be sent again
+    idempotency_key TEXT,             -- that it was sent under last
+    sent_hash BLOB,                   -- of the body that was sent under it since
+    sent INTEGER NOT NULL,            -- times that it was about to be sent again
+    in_flight INTEGER NOT NULL        -- whether what came of the last time is not known
 );
 CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
 
@@ -169,6 +173,7 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._pid = os.getpid()
+        self._one_at_a_time = threading.RLock()
         self._lock = Lock(path)
         try:
             self._conn = self._opened()
@@ -188,7 +193,7 @@ class JournalFile:
                 nothing more must be written.
         """
         self._check_process()
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             self._conn.execute("BEGIN IMMEDIATE")
             try:
                 yield self._conn
@@ -201,7 +206,7 @@ class JournalFile:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Give the rows of a query."""
         self._check_process()
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             return self._conn.execute(sql, parameters).fetchall()
 
     # the transfer
@@ -268,7 +273,7 @@ class JournalFile:
         if settled is not None:
             seal = _seal(settled.number, pass_.number, settled.top, settled.hashes)
             kept = (*settled, seal)
-        with self._refusals():
+        with self._one_at_a_time, self._refusals():
             self._conn.execute(_PROGRESS, (*row, _seal(*row), *kept, dropped))
 
     # what is settled above the watermark
@@ -286,6 +291,15 @@ class JournalFile:
                 raise self._damaged("what is settled does not bear out its checksum")
         return [Settled(number, top, hashes) for number, _, top, hashes, _ in rows]
 
+    @staticmethod
+    def doubt(conn: sqlite3.Connection, keys: Sequence[str]) -> None:
+        """Count a time more that records may double, within a transaction."""
+        conn.executemany(
+            "INSERT INTO maybe_duplicated VALUES (?, 1) "
+            "ON CONFLICT (position) DO UPDATE SET n = n + 1",
+            [(key,) for key in keys],
+        )
+
     # dead letters
 
     @staticmethod
@@ -296,8 +310,8 @@ class JournalFile:
         columns = ", ".join(DeadLetter._fields)
         places = ", ".join("?" * len(DeadLetter._fields))
         conn.execute(
-            f"INSERT INTO dead_letters (number, pass, at, state, sent, {columns}) "  # noqa: S608 - our own text
-            f"VALUES (?, ?, ?, 'dead', 0, {places})",
+            f"INSERT INTO dead_letters (number, pass, at, state, sent, in_flight, {columns}) "  # noqa: S608 - our own text
+            f"VALUES (?, ?, ?, 'dead', 0, 0, {places})",
             (number, pass_number, time.time(), *letter),
         )
 
@@ -311,6 +325,20 @@ class JournalFile:
             letters.setdefault(positions.from_text(text), []).append(number)
         ((last,),) = self.rows("SELECT coalesce(max(number), 0) FROM dead_letters")
         return letters, last
+
+    def tell(self, status: Mapping[str, Any]) -> None:
+        """
+        Write how far the transfer is beside it, for others to read while this run has the lock.
+
+        It is there whole or not at all; that it cannot be written is no reason to end a run.
+        """
+        place = self.path.with_name(f"{self.path.name}.status.json")
+        fresh = place.with_name(f"{place.name}.new")
+        with contextlib.suppress(OSError):
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(dict(status) | {"pid": self._pid, "at": time.time()}, file)
+            fresh.replace(place)
 
     # beginning and ending
 
@@ -369,6 +397,9 @@ class JournalFile:
         in_use = conn.execute("SELECT in_use FROM transfer").fetchone()[0]
         if in_use and not log_is_there:
             raise self._damaged(f"{wal.name} beside it is missing, with the end of what was done")
+        kind = file_system(self.path)
+        if kind in UNSURE and not there:
+            logger.warning("the journal %s is on %s: it %s", self.path, kind, UNSURE[kind])
         conn.execute("UPDATE transfer SET in_use = 1")
         conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import blake2b
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import positions
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from rowferry.records import Key
 
 _HASH = 16
-
-_DOUBT = "INSERT INTO maybe_duplicated VALUES (?, 1) ON CONFLICT (position) DO UPDATE SET n = n + 1"
+_TOLD_EACH = 1.0
 
 
 class Columns(NamedTuple):
@@ -131,6 +131,8 @@ class PassBook:
         self.spans = spans_of(pass_, columns.lag)
         self._file = file
         self._marks = Watermark(pass_.watermark)
+        self._name = name
+        self._told_at = 0.0
         self._keyed = keyed
         self._keep_bodies = keep_bodies
         self._trailed = trailed
@@ -215,10 +217,19 @@ class PassBook:
         self._commit(entry, settled, self._further(entry, counts, before))
         marks.forget(names=not self._trailed)
         self.low, self.counts = marks.low, self.pass_.counts
+        if entry.complete or monotonic() - self._told_at >= _TOLD_EACH:
+            self._tell()
 
     def close(self) -> None:
         """Let go of the file."""
+        self._tell()
         self._file.close()
+
+    def _tell(self) -> None:
+        self._told_at = monotonic()
+        pass_ = self.pass_
+        told = {"name": self._name, "pass": pass_.number, "state": pass_.state}
+        self._file.tell(told | pass_.counts._asdict())
 
     def _further(self, entry: Entry, counts: Counts, before: int) -> Pass:
         """Give the pass as it is with this entry."""
@@ -257,7 +268,7 @@ class PassBook:
         dropped = self._dropped(pass_)
         if doubted or entry.dead or (self._letters and settled):
             with self._file.transaction() as conn:
-                conn.executemany(_DOUBT, [(key_text(key),) for key in doubted])
+                self._file.doubt(conn, list(map(key_text, doubted)))
                 self._supersede(conn, settled)
                 self._bury(conn, entry.dead)
                 self._file.write_progress(pass_, kept, dropped)

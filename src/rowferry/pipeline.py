@@ -29,7 +29,7 @@ from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
 from rowferry.letters import INTERRUPTED, Dead, of_failed
-from rowferry.recording import Recorded, Recorder
+from rowferry.recording import Recorded, RowKeys, Sending
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Batch
     from rowferry.incremental import Incremental
-    from rowferry.pass_book import PassBook, Span
+    from rowferry.pass_book import Span
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
@@ -88,10 +88,41 @@ class RecordedRows(Rows, Protocol):
         ...
 
 
+class Recording(Protocol):
+    """The reading thread's side of a journal: see `recording.Recorder`."""
+
+    book: Any
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the window beyond the watermark takes more rows."""
+        ...
+
+    def check(self, description: Sequence[Any], keys: RowKeys) -> None:
+        """Accept the columns of the source and its first rows; raise JournalError."""
+        ...
+
+    def keys_of(self, chunk: list[Row]) -> RowKeys:
+        """Take the keys of rows before a transform may change them."""
+        ...
+
+    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
+        """Turn a chunk of rows into records."""
+        ...
+
+    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+        """Give the places of a chunk, and leave out what is settled."""
+        ...
+
+    def headers(self, header: str | None, sending: Sending) -> list[bytes]:
+        """Give a line of a request's head a record; none without a *header*."""
+        ...
+
+
 class Opening(Protocol):
     """What can open the journal of a transfer."""
 
-    def open(self) -> PassBook:
+    def open(self, transform: Transform | None, ordering_key: str | None) -> Recording:
         """
         Give the pass to begin or to go on with, on the reading thread.
 
@@ -108,7 +139,7 @@ class Source(Protocol):
         """Begin to read, on the reading thread."""
         ...
 
-    def open_recorded(self, book: PassBook) -> RecordedRows:
+    def open_recorded(self, book: Any) -> RecordedRows:
         """Begin to read where earlier runs were."""
         ...
 
@@ -211,8 +242,7 @@ class Run:
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
-        self._book: PassBook | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: Recording | None = None
         self._exhausted = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
@@ -269,8 +299,8 @@ class Run:
         while not self._guarded(self._serve_until_delivered):
             pass
         self._guarded(self._serve_last)
-        if self._book:
-            self._guarded(self._book.close)
+        if self._recorder:
+            self._guarded(self._recorder.book.close)
 
     def _guarded(self, work: Callable[[], object]) -> bool:
         """Do *work*, and tell whether it ended well; where it did not, stop the run."""
@@ -287,8 +317,8 @@ class Run:
         self._check()
         if self._transfer.journal:
             self._open_journal(self._transfer.journal)
-        source = self._transfer.source
-        rows = source.open_recorded(self._book) if self._book else source.open()
+        source, recorder = self._transfer.source, self._recorder
+        rows = source.open_recorded(recorder.book) if recorder else source.open()
         self._rows = rows
         try:
             self._hand_over_all(rows)
@@ -297,10 +327,10 @@ class Run:
             rows.close()
 
     def _open_journal(self, journal: Opening) -> None:
-        self._book = book = journal.open()
-        self._recorder = Recorder(book, self._transfer.transform)
-        self._ledger.before = self._ledger.committed = book.counts
-        self._on_loop(self._delivery.keep, book)
+        transfer, ledger = self._transfer, self._ledger
+        self._recorder = journal.open(transfer.transform, transfer.ordering_key)
+        ledger.before = ledger.committed = self._recorder.book.counts
+        self._on_loop(self._delivery.keep, self._recorder.book)
 
     def _hand_over_all(self, rows: Rows) -> None:
         transfer = self._transfer
@@ -308,8 +338,7 @@ class Run:
         while chunk := self._fetch(rows, count):
             kinds = rows.kinds if transfer.rows_as_read else None
             if self._recorder is None:
-                shaped = self._shape(chunk, transfer.key)
-                size = self._hand_over(shaped, kinds)
+                size = self._hand_over(self._shape(chunk), kinds)
             else:
                 size = self._hand_over_recorded(chunk, kinds, self._recorder, rows)
             waited = self._make_room()
@@ -331,10 +360,12 @@ class Run:
         self._exhausted = not chunk
         return chunk if isinstance(chunk, list) else list(chunk)
 
-    def _shape(self, chunk: list[Row], key: tuple[str, ...] | None) -> Shaped:
+    def _shape(self, chunk: list[Row], keys: RowKeys | None = None) -> Shaped:
         transfer = self._transfer
         try:
-            return shape(chunk, transfer.transform, key, transfer.ordering_key)
+            if self._recorder and keys:
+                return self._recorder.shape(chunk, keys)
+            return shape(chunk, transfer.transform, transfer.key, transfer.ordering_key)
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
@@ -342,13 +373,12 @@ class Run:
             raise
 
     def _hand_over_recorded(
-        self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recorder, rows: Any
+        self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
     ) -> int:
         """Hand over what of a chunk is not settled by earlier runs; give its size in bytes."""
         keys = recorder.keys_of(chunk)
-        if self._book:
-            self._book.check(rows.description, keys.positions[0] if keys.positions else ())
-        recorded = recorder.place(keys, self._shape(chunk, recorder.shaping_key), rows.span)
+        recorder.check(rows.description, keys)
+        recorded = recorder.place(chunk, keys, self._shape(chunk, keys), rows.span)
         self._ledger.read -= len(chunk) - recorded.rows
         shaped = recorded.shaped._replace(skipped=recorded.skipped)
         return self._hand_over(shaped, kinds, recorded)
@@ -380,22 +410,22 @@ class Run:
             shaped, bodies = shaped.without(unsent), list(_without(unsent, bodies))
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        headers = self._headers(shaped, recorded, unsent)
-        origins = self._origins(shaped, _without(unsent, recorded.numbers) if recorded else ())
+        sending = None
+        if recorded:
+            numbers, places = recorded.numbers, recorded.places
+            sending = Sending(_without(unsent, numbers), _without(unsent, places), bodies)
+        headers = self._headers(shaped, sending)
+        origins = self._origins(shaped, sending.numbers if sending else ())
         self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
         self._fail(failed)
         return size
 
-    def _headers(
-        self, shaped: Shaped, recorded: Recorded | None, unsent: Mapping[int, object]
-    ) -> list[bytes]:
+    def _headers(self, shaped: Shaped, sending: Sending | None) -> list[bytes]:
         """Give the lines with the idempotency keys of records; none where requests have none."""
-        header = self._transfer.api.idempotency_header
-        if self._keys is None or header is None:
-            return []
-        if recorded and self._book:
-            return self._book.headers(header, _without(unsent, recorded.places))
-        return self._keys.headers(header, shaped.keys)
+        header = self._transfer.api.idempotency_header if self._keys else None
+        if self._recorder and sending:
+            return self._recorder.headers(header, sending)
+        return self._keys.headers(header, shaped.keys) if self._keys and header else []
 
     def _origins(self, shaped: Shaped, numbers: Sequence[int]) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""
@@ -414,7 +444,7 @@ class Run:
             return
         if transfer.on_error:
             transfer.on_error(failed)
-        elif not self._book:
+        elif not self._recorder:
             raise failed[0].exception
         max_dead = transfer.budget.max_dead
         if max_dead is not None and ledger.dead > max_dead:
@@ -572,7 +602,7 @@ def _dead(
             dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=bodies[index]))
         else:
             dead.append(of_failed(number, key, row, reason=errors[index].reason))
-    return dead
+    return sorted(dead, key=lambda one: one.number)
 
 
 def _interrupted(shaped: Shaped, index: int) -> FailedRow:

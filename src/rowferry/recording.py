@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry.places import placed, positions_of
-from rowferry.transforms import PerRow, key_of_each
+from rowferry.transforms import PerRow, Shaped, key_of_each, shape, turns_of
 from rowferry.watermark import WINDOW
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rowferry.pass_book import PassBook, Span
     from rowferry.records import Key, Row
-    from rowferry.transforms import Shaped, Transform
+    from rowferry.transforms import Transform
     from rowferry.watermark import Stretch
 
 
@@ -46,6 +46,14 @@ class Recorded(NamedTuple):
     skipped: int
 
 
+class Sending(NamedTuple):
+    """Records that are about to be handed over: numbers and keys of their places, their texts."""
+
+    numbers: Sequence[int]
+    places: Sequence[Key]
+    bodies: Sequence[bytes]
+
+
 class Recorder:
     """
     Gives every row its place, and leaves out what earlier runs settled.
@@ -53,23 +61,34 @@ class Recorder:
     Args:
         book: of the pass.
         transform: of the transfer.
+        ordering_key: of the transfer.
     """
 
-    def __init__(self, book: PassBook, transform: Transform | None) -> None:
-        self._book = book
+    def __init__(
+        self, book: PassBook, transform: Transform | None, ordering_key: str | None = None
+    ) -> None:
+        self.book = book
         self._columns = book.columns
+        self._transform = transform
+        self._ordering_key = ordering_key
         self._by_row = transform is None or isinstance(transform, PerRow)
         self._next = 0
 
-    @property
-    def shaping_key(self) -> tuple[str, ...] | None:
-        """The columns by which `shape` is to tell records apart."""
-        return (self._columns.position if self._by_row else self._columns.key) or None
+    def check(self, description: Sequence[Any], keys: RowKeys) -> None:
+        """Accept the columns of the source, and the keys of its first rows; raise JournalError."""
+        self.book.check(description, keys.positions[0] if keys.positions else ())
+
+    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
+        """Turn a chunk of rows into records, as `transforms.shape` does."""
+        if self._transform is None:
+            return Shaped(chunk, keys.positions, 0, (), turns_of(chunk, self._ordering_key))
+        columns = self._columns.position if self._by_row else self._columns.key
+        return shape(chunk, self._transform, columns or None, self._ordering_key)
 
     @property
     def has_room(self) -> bool:
         """Whether the window beyond the watermark takes more rows."""
-        return self._next - self._book.low < WINDOW
+        return self._next - self.book.low < WINDOW
 
     def keys_of(self, chunk: list[Row]) -> RowKeys:
         """Take the positions and keys of rows."""
@@ -78,8 +97,9 @@ class Recorder:
         same = self._by_row or position == key
         return RowKeys(positions, positions if same else key_of_each(chunk, key))
 
-    def place(self, rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
-        """Give the places of a chunk; its rows are those of *rows*."""
+    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+        """Give the places of a chunk; its rows have the keys *rows*."""
+        del chunk
         by_position = shaped
         if not self._by_row and rows.keys is not rows.positions:
             keys = positions_of(shaped.keys, rows.keys, rows.positions)
@@ -87,11 +107,15 @@ class Recorder:
         stretch, records, failed = placed(self._next, rows.positions, by_position)
         self._next = stretch.end
         again = span.replayed or span.below
-        known = self._book.known_of(stretch.first, stretch.keys) if again else []
+        known = self.book.known_of(stretch.first, stretch.keys) if again else []
         if not again:
-            self._book.known.clear()
+            self.book.known.clear()
         stretch = stretch._replace(replayed=span.replayed, below=span.below, known=known)
         return self._without_known(stretch, by_position, records, failed)
+
+    def headers(self, header: str | None, sending: Sending) -> list[bytes]:
+        """Give the lines of requests' heads with the idempotency keys of records."""
+        return self.book.headers(header, sending.places) if header else []
 
     def _without_known(
         self, stretch: Stretch, shaped: Shaped, records: Sequence[int], failed: Sequence[int]

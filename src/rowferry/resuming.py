@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,8 @@ from rowferry.transforms import key_of_each
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rowferry.journal_file import Pass
-    from rowferry.pass_book import Columns
-    from rowferry.records import Row
+    from rowferry.pass_book import PassBook
+    from rowferry.records import Key, Row
 
 
 class QuerySpans:
@@ -105,17 +105,64 @@ class QuerySpans:
                 )
 
 
+class UniqueKeys:
+    """
+    Looks at the keys of an iterable's rows, which no database has put in order.
+
+    Two rows of one key would be taken for the same one where both are beyond the watermark when a
+    run ends; so the keys of those that are there are compared.
+
+    Args:
+        columns: of the key.
+        book: knows how far the watermark is.
+    """
+
+    def __init__(self, columns: tuple[str, ...], book: PassBook) -> None:
+        self._columns = ", ".join(columns)
+        self._book = book
+        self._seen = 0
+        self._groups: deque[tuple[int, set[Key]]] = deque()
+
+    def accept(self, keys: list[Key]) -> None:
+        """
+        Accept the keys of the next rows.
+
+        Raises:
+            SourceError: one is NULL, or that of a row before.
+        """
+        while self._groups and self._groups[0][0] <= self._book.low:
+            self._groups.popleft()
+        group = set(keys)
+        if len(group) < len(keys) or not all(group.isdisjoint(one) for _, one in self._groups):
+            self._complain(keys)
+        for number, key in enumerate(keys, self._seen + 1):
+            if None in key:
+                raise SourceError(f"row {number:,} has None in its key ({self._columns}): {key!r}")
+        self._seen += len(keys)
+        self._groups.append((self._seen, group))
+
+    def _complain(self, keys: list[Key]) -> None:
+        seen: set[Key] = set().union(*(group for _, group in self._groups))
+        for number, key in enumerate(keys, self._seen + 1):
+            if key in seen:
+                raise SourceError(
+                    f"row {number:,} has the same key ({self._columns}) as one before, {key!r}: "
+                    "name the columns that tell every row from the others"
+                )
+            seen.add(key)
+
+
 class IterableSpans:
     """
     The open reading of an iterable, which begins after the rows that earlier runs passed.
 
     Args:
         rows: from the first one on.
-        pass_: how far earlier runs were.
-        columns: what tells rows apart.
+        book: of the pass, with how far earlier runs were.
     """
 
-    def __init__(self, rows: Any, pass_: Pass, columns: Columns) -> None:
+    def __init__(self, rows: Any, book: PassBook) -> None:
+        pass_, columns = book.pass_, book.columns
         self.span = Span()
         self._rows = rows
         self._pass = pass_
@@ -124,6 +171,7 @@ class IterableSpans:
         sent = pass_.dispatched_to
         self._last_sent = None if sent == pass_.watermark else sent
         self._rest: list[Row] = []
+        self._check = UniqueKeys(columns.position, book)
 
     kinds: Mapping[str, type] | None = None
     description: Sequence[Any] = ()
@@ -139,12 +187,14 @@ class IterableSpans:
             self._pass_by()
         chunk, self._rest = self._rest or list(self._rows.fetch(count)), []
         self.span = Span(replayed=self._last_sent is not None)
-        if self._last_sent is not None:
-            keys = key_of_each(chunk, self._columns)
-            if self._last_sent in keys:
-                here = keys.index(self._last_sent) + 1
-                chunk, self._rest = chunk[:here], chunk[here:]
-                self._last_sent = None
+        if not self._columns:
+            return chunk
+        keys = key_of_each(chunk, self._columns)
+        if self._last_sent is not None and self._last_sent in keys:
+            here = keys.index(self._last_sent) + 1
+            chunk, self._rest = chunk[:here], chunk[here:]
+            self._last_sent = None
+        self._check.accept(keys[: len(chunk)])
         return chunk
 
     def interrupt(self) -> None:

@@ -94,7 +94,7 @@ class IterableSource:
 
     def open_recorded(self, book: PassBook) -> IterableSpans:
         """Begin to iterate; rows that *book* has passed are not given again."""
-        return IterableSpans(self.open(), book.pass_, book.columns)
+        return IterableSpans(self.open(), book)
 
 
 class IterableRows:
@@ -149,7 +149,7 @@ class AsyncSource:
 
     def open_recorded(self, book: PassBook) -> IterableSpans:
         """Begin to iterate; rows that *book* has passed are not given again."""
-        return IterableSpans(self.open(), book.pass_, book.columns)
+        return IterableSpans(self.open(), book)
 
 
 class AsyncRows:
