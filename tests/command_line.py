@@ -27,8 +27,8 @@ def environ(**variables):
     return os.environ | {"PYTHONPATH": sources} | variables
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
+@pytest.fixture(name="folder")
+def a_folder(tmp_path, monkeypatch):
     """A folder to be in, with a table of five sensors."""
     monkeypatch.chdir(tmp_path)
     with closing(sqlite3.connect("sensors.db")) as conn:
@@ -40,8 +40,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def rowferry(monkeypatch, capsys):
+@pytest.fixture(name="rowferry")
+def rowferry_here(monkeypatch, capsys):
     """Run the command to its end within this process, where what it does as one does not matter."""
 
     def call(*arguments, env=None):
@@ -103,8 +103,8 @@ def rows_in(file, table):
         return conn.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
 
 
-@pytest.fixture
-def job(folder):
+@pytest.fixture(name="job")
+def a_job(folder):
     """Write a job file whose API is given as ${API}; more lines may follow."""
 
     def write(more="", name="sensors"):

@@ -12,6 +12,7 @@ import mssql_conformance
 import oracle_names
 import rowferry
 import servers
+from command_line import a_folder, a_job, rowferry_here, started  # noqa: F401 (fixtures)
 from rowferry.databases import DATABASES, database_of_type
 from standins.mssql import in_a_process
 

@@ -8,8 +8,6 @@ import trustme
 
 from rowferry.testing import FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 def test_doctor_finds_all_well(rowferry, job):
     with FakeApi() as api:

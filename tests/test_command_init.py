@@ -6,8 +6,6 @@ from contextlib import closing
 
 from rowferry.testing import FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 def test_init_writes_a_job_that_runs_as_it_is(rowferry, folder):
     with FakeApi() as api:

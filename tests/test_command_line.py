@@ -9,8 +9,6 @@ from rowferry.cli.main import COMMANDS
 from rowferry.cli.main import run as run_here
 from rowferry.testing import FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 def test_copy_sends_a_table_to_an_api_and_prints_one_line_of_json(rowferry, folder):
     with FakeApi() as api:

@@ -12,8 +12,6 @@ import pytest
 from command_line import ROWFERRY, environ, process, wait_until
 from rowferry.testing import Answer, FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

@@ -8,8 +8,6 @@ import pytest
 from command_line import environ, rows_in
 from rowferry.testing import FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 def test_plan_sends_nothing_and_writes_nothing(rowferry, job, folder):
     before = (folder / "sensors.db").read_bytes()

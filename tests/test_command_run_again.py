@@ -10,8 +10,6 @@ import pytest
 from command_line import ROWFERRY, last_line, wait_until
 from rowferry.testing import Answer, FakeApi
 
-pytest_plugins = ("command_line",)
-
 
 @pytest.fixture
 def many(folder):

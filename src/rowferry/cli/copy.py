@@ -47,7 +47,7 @@ def command(
         rowferry copy 'postgresql://me:${PG_PASSWORD}@db/gis' https://api.example/sensors \
             --query 'SELECT * FROM sensor' -H 'Authorization: Bearer ${TOKEN}' --limit 10
     """
-    bar = begin(debug=debug, quiet=quiet, log_format=log_format)
+    manner = begin(debug=debug, quiet=quiet, log_format=log_format)
     for argument, url in (("SOURCE", source), ("DESTINATION", destination)):
         if holds_password(url):
             messages.warn(
@@ -60,9 +60,7 @@ def command(
         from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
 
         return show_plans({"copy": job}, environment)
-    return run_jobs(
-        {"copy": job}, environment, bar=bar, quiet=quiet, debug=debug, start_over=start_over
-    )
+    return run_jobs({"copy": job}, environment, manner, start_over=start_over)
 
 
 def _job(environment: Environment, table: dict[str, Any]) -> Any:

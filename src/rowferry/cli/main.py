@@ -22,6 +22,9 @@ COMMANDS = {
     "validate": "Check a job file, and tell of every mistake.",
     "init": "Write a job file for a table.",
     "doctor": "Look whether everything that a job needs is there.",
+    "status": "Tell how far jobs are, also while they run.",
+    "dead-letters": "List, show or export the records that an API would not take.",
+    "retry": "Send dead letters again, as they were or corrected.",
     "schema": "Print the JSON schema of job files, for editors.",
     "completion": "Print the completions of a shell.",
 }

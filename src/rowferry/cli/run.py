@@ -30,17 +30,10 @@ def command(
 
     One after another, in the order of the file: all of them, or those that are named.
     """
-    bar = begin(debug=debug, quiet=quiet, log_format=log_format)
+    manner = begin(debug=debug, quiet=quiet, log_format=log_format)
     found = read_job_file(job_file, jobs)
     if dry_run:
         from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
 
         return show_plans(found.jobs, found.environment)
-    return run_jobs(
-        found.jobs,
-        found.environment,
-        bar=bar,
-        quiet=quiet,
-        debug=debug,
-        start_over=start_over,
-    )
+    return run_jobs(found.jobs, found.environment, manner, start_over=start_over)

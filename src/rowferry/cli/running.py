@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 _WORST_FIRST = (7, 1, 6, 5, 2, 4, 3, 0)
 _SIGNALLED = 128
+
+
+class Manner(NamedTuple):
+    """
+    How a command speaks while it runs.
+
+    Attributes:
+        bar: whether it draws a bar.
+        quiet: whether it says only what is wrong.
+        debug: whether it says where errors come from.
+    """
+
+    bar: bool
+    quiet: bool
+    debug: bool
 
 
 def with_run_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,12 +61,12 @@ start_over_option = click.option(
 )
 
 
-def begin(*, debug: bool, quiet: bool, log_format: Any, bar: bool = True) -> bool:
-    """Set the log up; tell whether there is to be a bar."""
-    bar = bar and not quiet and log_format == "text" and _is_terminal()
+def begin(*, debug: bool, quiet: bool, log_format: Any) -> Manner:
+    """Set the log up; give how the command is to speak."""
+    bar = not quiet and log_format == "text" and _is_terminal()
     level = logging.WARNING if quiet or bar else logging.INFO
     messages.log(logging.DEBUG if debug else level, log_format)
-    return bar
+    return Manner(bar, quiet, debug)
 
 
 def _is_terminal() -> bool:
@@ -59,26 +74,38 @@ def _is_terminal() -> bool:
 
 
 def run_jobs(
-    jobs: Mapping[str, Job],
-    environment: Environment,
-    *,
-    bar: bool,
-    quiet: bool,
-    debug: bool,
-    start_over: bool,
+    jobs: Mapping[str, Job], environment: Environment, manner: Manner, *, start_over: bool
+) -> int:
+    """Run jobs one after another; give the exit code, the worst of theirs."""
+    from rowferry.config.work import may_change_data, run_job  # noqa: PLC0415 (with asyncio)
+
+    def work_of(name: str, job: Job) -> Callable[[], Report]:
+        def work() -> Report:
+            if may_change_data(job):
+                messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
+            if start_over and job.kept_in is not None:
+                job.kept_in.start_over()
+            return run_job(job, progress=_observer(job, manner))
+
+        return work
+
+    return work_through(
+        {name: work_of(name, job) for name, job in jobs.items()}, environment, manner
+    )
+
+
+def work_through(
+    works: Mapping[str, Callable[[], Report]], environment: Environment, manner: Manner
 ) -> int:
     """
-    Run jobs one after another; give the exit code, the worst of theirs.
+    Do one thing after another, and say how each ended; give the worst exit code.
 
     After a signal, or once nobody reads the standard output, no further one is begun.
     """
     codes = []
-    for job in jobs.values():
-        if start_over and job.kept_in is not None:
-            job.kept_in.start_over()
-    with Interrupts(quiet=quiet):
-        for name, job in jobs.items():
-            code = _run_one(name, job, environment, bar=bar, quiet=quiet, debug=debug)
+    with Interrupts(quiet=manner.quiet):
+        for name, work in works.items():
+            code = _do(name, work, environment, manner)
             codes.append(code)
             if code > _SIGNALLED:
                 return code
@@ -90,38 +117,32 @@ def worst(codes: Sequence[int]) -> int:
     return min(codes, key=_WORST_FIRST.index, default=0)
 
 
-def _run_one(
-    name: str, job: Job, environment: Environment, *, bar: bool, quiet: bool, debug: bool
-) -> int:
-    from rowferry.config.work import may_change_data, run_job  # noqa: PLC0415 (with asyncio)
-
-    if may_change_data(job):
-        messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
+def _do(name: str, work: Callable[[], Report], environment: Environment, manner: Manner) -> int:
     error: BaseException | None = None
     report: Report | None = None
     try:
-        report = run_job(job, progress=_observer(job, bar=bar))
+        report = work()
     except BaseException as raised:  # noqa: BLE001 (each kind has its exit code)
         error = raised
         report = getattr(raised, "report", None)
     ended = end_of(error) if error else Ended(report.exit_code if report else 0, "")
-    if error is not None and debug:
-        logging.getLogger("rowferry").debug("the job %s ended early", name, exc_info=error)
-    return _tell(name, environment.masked(ended.message), ended.code, report, quiet=quiet)
+    if error is not None and manner.debug:
+        logging.getLogger("rowferry").debug("%s ended early", name, exc_info=error)
+    return _tell(name, environment.masked(ended.message), ended.code, report, manner)
 
 
-def _observer(job: Job, *, bar: bool) -> Observer | None:
-    if not bar or job.api is None:
+def _observer(job: Job, manner: Manner) -> Observer | None:
+    if not manner.bar or job.api is None:
         return None
     from rowferry.cli.bar import bar_of  # noqa: PLC0415 (with rich)
 
     return bar_of(job)
 
 
-def _tell(name: str, message: str, code: int, report: Report | None, *, quiet: bool) -> int:
+def _tell(name: str, message: str, code: int, report: Report | None, manner: Manner) -> int:
     """Say how a job ended: for people on standard error, for machines on standard output."""
     try:
-        if report is not None and not quiet:
+        if report is not None and not manner.quiet:
             click.echo(_table(name, report, code), err=True)
         if message:
             click.echo(f"{name}: {message}", err=True)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry.config.environment import Environment
 from rowferry.config.job import STAND_IN, Job, Source
+from rowferry.config.kinds import Kind
 from rowferry.config.mistakes import Mistake, MistakesError, nearest
+from rowferry.config.options import options_of
 from rowferry.config.reading import WRONG, Reading
 from rowferry.exceptions import ConfigError
 from rowferry.journal import Journal
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#@]+)@")
+_SQLITE = b"SQLite format 3\0"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -62,6 +65,62 @@ def read_job_file(path: Path, names: Collection[str] = ()) -> JobFile:
     if reading.mistakes:
         raise MistakesError(reading.mistakes)
     return JobFile(path=path, jobs=jobs, environment=environment)
+
+
+def journals_of(path: Path, names: Collection[str] = ()) -> dict[str, Path]:
+    """
+    Give the journals of the jobs of a file; nothing else of them is looked at.
+
+    Args:
+        path: of a job file, or of a journal.
+        names: of the jobs; none means all that have a journal.
+
+    Raises:
+        MistakesError: a job that is named is not there, or has no journal.
+        ConfigError: the file cannot be read, or is no TOML.
+    """
+    if _is_journal(path):
+        return {path.stem: path}
+    tables = _tables_of(path)
+    reading = Reading(Environment(os.environ, path.parent), path.parent)
+    found: dict[str, Path] = {}
+    for name, table in _wanted(reading, tables, names):
+        given = table.get("journal", True) if isinstance(table, Mapping) else True
+        kind = options_of(Job)["journal"].kind
+        read = reading.value(f"$.jobs.{name}.journal", kind, given)
+        if isinstance(read, Journal):
+            found[name] = path.parent / read.path
+        elif isinstance(read, str):
+            found[name] = path.parent / read
+        elif read is True:
+            found[name] = path.parent / f"{name}.journal"
+        elif name in names and read is False:
+            reading.wrong(f"$.jobs.{name}.journal", "the job has no journal")
+    if reading.mistakes:
+        raise MistakesError(reading.mistakes)
+    return found
+
+
+def function_named(text: str, base: Path) -> Any:
+    """
+    Give the function that `module:function` names.
+
+    Raises:
+        ConfigError: there is none; the message says what there is.
+    """
+    reading = Reading(Environment(os.environ, base), base.resolve())
+    found = reading.value("--transform", Kind(code=True), text)
+    if reading.mistakes:
+        raise MistakesError(reading.mistakes)
+    return found
+
+
+def _is_journal(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False  # who reads it as a job file tells why
 
 
 def _tables_of(path: Path) -> dict[str, Any]:
