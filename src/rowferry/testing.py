@@ -96,7 +96,8 @@ Reply: TypeAlias = "Answer | int | None"
 
 Behaviour: TypeAlias = Callable[[Received], Reply]
 
-_STEPS = 10
+_STEPS = 4
+"""Turns of the loop in which a connection that was accepted has come."""
 
 FAULTS: Mapping[str, Reply] = {
     "429": Answer(status=429),
@@ -257,11 +258,14 @@ class FakeApi:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:
-        self._server.close()
-        for _ in range(_STEPS):  # so many turns of the loop one that is just coming needs to come
-            for transport in list(self._open):
-                transport.abort()  # type: ignore[attr-defined]
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(_STEPS):  # asyncio would lose a connection that is just coming
             await asyncio.sleep(0)
+        self._server.close()
+        for transport in list(self._open):
+            transport.abort()  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
 
     def _in_its_thread(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
