@@ -47,7 +47,7 @@ def observer_of(progress: Any) -> Observer:
         shown = Guarded(progress)
     elif progress is not None and progress is not False:
         raise ConfigError(f"progress must be True, None or a callable, not {progress!r}")
-    return _both(Heartbeat(), shown) if shown else Heartbeat()
+    return both(Heartbeat(), shown) if shown else Heartbeat()
 
 
 class Guarded:
@@ -67,7 +67,9 @@ class Guarded:
                 _log.exception("progress= raised; the transfer goes on")
 
 
-def _both(first: Observer, second: Observer) -> Observer:
+def both(first: Observer, second: Observer) -> Observer:
+    """Give an observer that passes events on to two."""
+
     def observe(event: Progress) -> None:
         first(event)
         second(event)

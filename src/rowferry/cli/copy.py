@@ -10,7 +10,7 @@ import click
 
 from rowferry.cli import messages
 from rowferry.cli.given import flag_of, table_of, with_job_options
-from rowferry.cli.running import begin, run_jobs, start_over_option, with_run_options
+from rowferry.cli.running import begin, report_option, run_jobs, start_over_option, with_run_options
 from rowferry.config.environment import Environment
 from rowferry.config.job import STAND_IN, Source
 from rowferry.config.jobs import holds_password, job_of
@@ -23,6 +23,7 @@ from rowferry.config.reading import Reading
 @click.argument("destination")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; send nothing.")
 @start_over_option
+@report_option
 @with_job_options
 @with_run_options
 def command(
@@ -30,6 +31,7 @@ def command(
     destination: str,
     dry_run: bool,
     start_over: bool,
+    page: Path | None,
     debug: bool,
     quiet: bool,
     log_format: str,
@@ -60,7 +62,7 @@ def command(
         from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
 
         return show_plans({"copy": job}, environment)
-    return run_jobs({"copy": job}, environment, manner, start_over=start_over)
+    return run_jobs({"copy": job}, environment, manner, start_over=start_over, page=page)
 
 
 def _job(environment: Environment, table: dict[str, Any]) -> Any:

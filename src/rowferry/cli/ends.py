@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from rowferry.records import Report
 
 BUG = 1
 CONFIGURATION = 2
 DEAD_LETTERS = 3
-INCOMPLETE = 4
-AUTHENTICATION = 5
-HELD = 6
 DISK = 7
 _SIGNAL = 128
 _START_OVER = re.compile(r"Journal\([^()]*\)\.start_over\(\)")
@@ -37,6 +37,33 @@ class Ended(NamedTuple):
     code: int
     message: str
     traceback: bool = True
+
+
+_ENDS = {
+    0: "all settled",
+    3: "finished, with dead letters",
+}
+
+
+class Outcome(NamedTuple):
+    """
+    How a job ended.
+
+    Attributes:
+        code: its exit code.
+        message: why it ended early; empty where it did not.
+        report: None where it did not begin.
+    """
+
+    name: str
+    code: int
+    message: str
+    report: Report | None
+
+    @property
+    def end(self) -> str:
+        """How it ended, in a few words."""
+        return _ENDS.get(self.code, f"ended early, exit code {self.code}")
 
 
 class ClosedOutputError(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rowferry.cli.running import begin, with_run_options, work_through
+from rowferry.cli.running import begin, with_run_options, work_through, worst
 from rowferry.config.correction import corrected
 from rowferry.config.jobs import function_named, read_job_file
 from rowferry.dead_letters import dead_letters, retry_dead_letters
@@ -60,7 +60,7 @@ def command(
         raise ConfigError(f"--corrected is of one job; name it: {' or '.join(kept)}")
     shaping = None if transform is None else function_named(transform, job_file.parent)
     works = {name: _work(job, file, shaping) for name, job in kept.items()}
-    return work_through(works, found.environment, manner)
+    return worst([one.code for one in work_through(works, found.environment, manner)])
 
 
 def _work(job: Job, file: Path | None, transform: Transform | None) -> Callable[[], Report]:

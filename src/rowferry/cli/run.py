@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rowferry.cli.running import begin, run_jobs, start_over_option, with_run_options
+from rowferry.cli.running import begin, report_option, run_jobs, start_over_option, with_run_options
 from rowferry.config.jobs import read_job_file
 
 
@@ -15,12 +15,14 @@ from rowferry.config.jobs import read_job_file
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, as `rowferry plan` does.")
 @start_over_option
+@report_option
 @with_run_options
 def command(
     job_file: Path,
     jobs: tuple[str, ...],
     dry_run: bool,
     start_over: bool,
+    page: Path | None,
     debug: bool,
     quiet: bool,
     log_format: str,
@@ -36,4 +38,4 @@ def command(
         from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
 
         return show_plans(found.jobs, found.environment)
-    return run_jobs(found.jobs, found.environment, manner, start_over=start_over)
+    return run_jobs(found.jobs, found.environment, manner, start_over=start_over, page=page)

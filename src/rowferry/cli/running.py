@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from rowferry.cli import messages
-from rowferry.cli.ends import ClosedOutputError, Ended, end_of
+from rowferry.cli.ends import ClosedOutputError, Ended, Outcome, end_of
 from rowferry.cli.signals import Interrupts
+from rowferry.observe import both
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rowferry.config.environment import Environment
     from rowferry.config.job import Job
@@ -56,6 +58,12 @@ def with_run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+report_option = click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    help="Write a page of HTML about the run, to look at.",
+)
 start_over_option = click.option(
     "--start-over", is_flag=True, help="Abandon a run that was cut short; begin at the first row."
 )
@@ -74,50 +82,78 @@ def _is_terminal() -> bool:
 
 
 def run_jobs(
-    jobs: Mapping[str, Job], environment: Environment, manner: Manner, *, start_over: bool
+    jobs: Mapping[str, Job],
+    environment: Environment,
+    manner: Manner,
+    *,
+    start_over: bool,
+    page: Path | None = None,
 ) -> int:
-    """Run jobs one after another; give the exit code, the worst of theirs."""
+    """
+    Run jobs one after another; give the exit code, the worst of theirs.
+
+    Args:
+        page: where to write about it, for people.
+    """
+    if page is None:
+        works = {name: _work(name, job, manner, start_over) for name, job in jobs.items()}
+        return worst([outcome.code for outcome in work_through(works, environment, manner)])
+    from rowferry.cli.reporting import Reporting  # noqa: PLC0415 (for those who ask)
+
+    reporting = Reporting(page, jobs, environment)
+    works = {
+        name: _work(name, job, manner, start_over, reporting.histories[name])
+        for name, job in jobs.items()
+    }
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in work_through(works, environment, manner):
+            outcomes.append(outcome)  # noqa: PERF402 (they are written even if this ends early)
+    finally:
+        reporting.write(outcomes)
+    return worst([outcome.code for outcome in outcomes])
+
+
+def _work(
+    name: str, job: Job, manner: Manner, start_over: bool, history: Observer | None = None
+) -> Callable[[], Report]:
     from rowferry.config.work import may_change_data, run_job  # noqa: PLC0415 (with asyncio)
 
-    def work_of(name: str, job: Job) -> Callable[[], Report]:
-        def work() -> Report:
-            if may_change_data(job):
-                messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
-            if start_over and job.kept_in is not None:
-                job.kept_in.start_over()
-            return run_job(job, progress=_observer(job, manner))
+    def work() -> Report:
+        if may_change_data(job):
+            messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
+        if start_over and job.kept_in is not None:
+            job.kept_in.start_over()
+        return run_job(job, progress=_observer(job, manner, history))
 
-        return work
-
-    return work_through(
-        {name: work_of(name, job) for name, job in jobs.items()}, environment, manner
-    )
+    return work
 
 
 def work_through(
     works: Mapping[str, Callable[[], Report]], environment: Environment, manner: Manner
-) -> int:
+) -> Iterator[Outcome]:
     """
-    Do one thing after another, and say how each ended; give the worst exit code.
+    Do one thing after another; say how each ended, and give that.
 
     After a signal, or once nobody reads the standard output, no further one is begun.
     """
-    codes = []
     with Interrupts(quiet=manner.quiet):
         for name, work in works.items():
-            code = _do(name, work, environment, manner)
-            codes.append(code)
-            if code > _SIGNALLED:
-                return code
-    return worst(codes)
+            outcome = _do(name, work, environment, manner)
+            yield outcome
+            _tell(outcome, manner)
+            if outcome.code > _SIGNALLED:
+                return
 
 
 def worst(codes: Sequence[int]) -> int:
     """Give the exit code for several ends: that of the one which needs a person most."""
-    return min(codes, key=_WORST_FIRST.index, default=0)
+    return max((code for code in codes if code > _SIGNALLED), default=0) or min(
+        codes, key=_WORST_FIRST.index, default=0
+    )
 
 
-def _do(name: str, work: Callable[[], Report], environment: Environment, manner: Manner) -> int:
+def _do(name: str, work: Callable[[], Report], environment: Environment, manner: Manner) -> Outcome:
     error: BaseException | None = None
     report: Report | None = None
     try:
@@ -128,22 +164,25 @@ def _do(name: str, work: Callable[[], Report], environment: Environment, manner:
     ended = end_of(error) if error else Ended(report.exit_code if report else 0, "")
     if error is not None and manner.debug:
         logging.getLogger("rowferry").debug("%s ended early", name, exc_info=error)
-    return _tell(name, environment.masked(ended.message), ended.code, report, manner)
+    return Outcome(name, ended.code, environment.masked(ended.message), report)
 
 
-def _observer(job: Job, manner: Manner) -> Observer | None:
+def _observer(job: Job, manner: Manner, history: Observer | None) -> Observer | None:
+    """Give what looks on: a bar where there is to be one, and what keeps the run for a page."""
     if not manner.bar or job.api is None:
-        return None
+        return history
     from rowferry.cli.bar import bar_of  # noqa: PLC0415 (with rich)
 
-    return bar_of(job)
+    bar = bar_of(job)
+    return bar if history is None else both(bar, history)
 
 
-def _tell(name: str, message: str, code: int, report: Report | None, manner: Manner) -> int:
+def _tell(outcome: Outcome, manner: Manner) -> None:
     """Say how a job ended: for people on standard error, for machines on standard output."""
+    name, code, message, report = outcome
     try:
         if report is not None and not manner.quiet:
-            click.echo(_table(name, report, code), err=True)
+            click.echo(_table(outcome, report), err=True)
         if message:
             click.echo(f"{name}: {message}", err=True)
     except OSError:
@@ -155,16 +194,9 @@ def _tell(name: str, message: str, code: int, report: Report | None, manner: Man
         raise ClosedOutputError
     sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
     sys.stdout.flush()
-    return code
 
 
-_ENDS = {
-    0: "all settled",
-    3: "finished, with dead letters",
-}
-
-
-def _table(name: str, report: Report, code: int) -> str:
+def _table(outcome: Outcome, report: Report) -> str:
     """Give the figures of a report, those that say something, one a line."""
     figures = report.as_dict()
     shown = {
@@ -187,4 +219,4 @@ def _table(name: str, report: Report, code: int) -> str:
         for label, value in shown.items()
         if label in always or figures[label]
     ]
-    return "\n".join([f"{name}: {_ENDS.get(code, f'ended early, exit code {code}')}", *lines])
+    return "\n".join([f"{outcome.name}: {outcome.end}", *lines])
