@@ -9,7 +9,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS_READY := $(VENV)/.peers-ready
 
-.PHONY: demo test check bench bench-databases docs clean
+# How many kills a campaign has to survive, and more of its options.
+KILLS ?= 100
+TORTURE ?=
+
+.PHONY: demo test check bench bench-databases docs torture mutants clean
 
 $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
@@ -47,6 +51,12 @@ ifneq ($(wildcard benchmarks/published_databases.json),)
 	cp benchmarks/databases_intro.md docs/databases-performance.md
 	$(BIN)/python benchmarks/database_report.py benchmarks/published_databases.json >> docs/databases-performance.md
 endif
+
+torture: $(READY)  ## a transfer killed KILLS times, all faults on; goes on where torture.jsonl is
+	PYTHONPATH=src:tests $(BIN)/python -m torture.campaign --kills $(KILLS) $(TORTURE)
+
+mutants: $(READY)  ## mistakes planted in a copy of the sources: the torture test finds each
+	PYTHONPATH=src:tests $(BIN)/python -m torture.mutants
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 import threading
@@ -54,24 +55,31 @@ def start_up(turns: int) -> None:
     """Print what commands take from nothing to their end, against an interpreter that does so."""
     for command in STARTS.values():
         _timed(command)  # so that what is compiled and cached is so for all
-    times = {name: [] for name in STARTS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in STARTS}
     for _ in range(turns):
         for name, command in STARTS.items():
             times[name].append(_timed(command))
     for name in list(STARTS)[1:]:
-        more = [
-            1000 * (one - nothing)
-            for one, nothing in zip(times[name], times["nothing"], strict=True)
-        ]
+        wall, cpu = (
+            [
+                1000 * (one[kind] - nothing[kind])
+                for one, nothing in zip(times[name], times["nothing"], strict=True)
+            ]
+            for kind in (0, 1)
+        )
+        quietest = 1000 * (min(times[name])[0] - min(times["nothing"])[0])
         print(
-            f"{name}: {median(more):.0f} ms more than nothing ({min(more):.0f} to {max(more):.0f})"
+            f"{name}: {median(wall):.0f} ms more than nothing ({quietest:.0f} ms in the quietest "
+            f"turn of each; {median(cpu):.0f} ms of CPU)"
         )
 
 
-def _timed(command: tuple[str, ...]) -> float:
-    begun = time.perf_counter()
+def _timed(command: tuple[str, ...]) -> tuple[float, float]:
+    """Give the seconds that a command took, and those of CPU."""
+    begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begun
+    took, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return took, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
 
 
 def copies(source: str, api: servers.NginxApi, rows: int, rounds: int) -> None:

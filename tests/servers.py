@@ -23,6 +23,7 @@ class PostgreSQL(NamedTuple):
 
     host: str
     port: int
+    restart: object = None  # a function: stops it as a crash would, and starts it again
 
     @property
     def params(self):
@@ -92,9 +93,10 @@ def postgresql():
             "-c fsync=off -c shared_buffers=16MB"
         )
         control = programs / "pg_ctl"
-        _run(control, folder, account, "-D", "data", "-w", "-l", "log", "-o", options, "start")
+        start = (control, folder, account, "-D", "data", "-w", "-l", "log", "-o", options)
+        _run(*start, "start")
         try:
-            yield PostgreSQL("127.0.0.1", port)
+            yield PostgreSQL("127.0.0.1", port, lambda: _run(*start, "-m", "immediate", "restart"))
         finally:
             _run(control, folder, account, "-D", "data", "-m", "immediate", "stop")
 

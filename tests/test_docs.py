@@ -111,7 +111,10 @@ def test_the_guide_names_every_option():
     options = set()
     for function in (etl.post_rows, etl.copy_to_api):
         options |= set(inspect.signature(function).parameters) - {"rows", "api"}
-    for kind in (etl.Api, etl.Retry, etl.Limits, etl.Budget, etl.Report, etl.Progress):
+    for kind in (
+        *(etl.Api, etl.Retry, etl.Limits, etl.Budget, etl.Report, etl.Progress),
+        *(etl.Journal, etl.Incremental),
+    ):
         options |= {field.name for field in dataclasses.fields(kind)}
     assert [name for name in sorted(options) if name not in GUIDE] == []
 

@@ -16,10 +16,10 @@ FLOORS = (
     """databases formats http api positions lock letters journal_file journal_entry pass_book
     recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    insert whole_table copying resuming sources handoff dialer lanes journal_writer committing
-    settling waiting aside outcomes delivery pipeline""",
-    """transfer running dead_letters options observe testing file_rows preview config cli __init__
-    __main__""",
+    checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
+    dialer lanes journal_writer committing settling waiting aside outcomes delivery pipeline""",
+    """transfer running dead_letters options observe testing file_rows preview config cli
+    __init__ __main__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

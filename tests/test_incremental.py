@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from rowferry import Incremental, Journal, copy_to_api, exceptions, per_row
+from rowferry import Incremental, Journal, connect, copy_to_api, exceptions, per_row
 from rowferry.incremental import lagging
 from rowferry.testing import FakeApi
 
@@ -202,3 +202,87 @@ def test_the_value_that_lies_a_lag_below_another_is_of_its_kind(cursor, lag, bel
 def test_a_lag_that_does_not_go_with_its_cursor_is_an_error(cursor, lag):
     with pytest.raises(exceptions.SourceError, match="cannot be told"):
         lagging(cursor, lag)
+
+
+# on a server, where transactions commit late
+
+
+@pytest.fixture
+def late(postgresql, psycopg_connection, tmp_path, api):
+    """A table on PostgreSQL, a second connection to it, and what runs the transfer."""
+    psycopg_connection.execute(
+        "CREATE TABLE late (id int PRIMARY KEY, changed numeric(30, 12), "
+        "tx xid8 DEFAULT pg_current_xact_id())"
+    )
+    psycopg_connection.commit()
+
+    def run(query="SELECT id, changed FROM late", **more):
+        before = len(api.received)
+        how = {"key": "id", "journal": Journal(tmp_path / "journal.db")}
+        copy_to_api(
+            query, postgresql.url, api.url, incremental=Incremental("changed", **more), **how
+        )
+        return sorted(record["id"] for record in api.records[before:])
+
+    with closing(connect(postgresql.url)) as other:
+        yield psycopg_connection, other, run
+
+
+def add(conn, number, changed):
+    conn.execute("INSERT INTO late VALUES (%s, %s)", (number, Decimal(changed)))
+
+
+def test_a_row_that_commits_late_is_sent_with_a_lag(late):
+    conn, other, run = late
+    add(conn, 1, "10.000000000001")
+    add(other, 2, "20.000000000002")
+    other.commit()
+    assert run(lag=Decimal("10.000000000002")) == [2]
+    conn.commit()
+    assert run(lag=Decimal("10.000000000002")) == [1]
+    assert run(lag=Decimal("10.000000000002")) == []
+
+
+def test_a_row_that_commits_late_is_sent_where_the_query_waits_for_it(late):
+    conn, other, run = late
+    query = "SELECT id, changed FROM late WHERE tx < pg_snapshot_xmin(pg_current_snapshot())"
+    add(conn, 1, 10)
+    add(other, 2, 20)
+    other.commit()
+    assert run(query) == []
+    conn.commit()
+    assert run(query) == [1, 2]
+    assert run(query) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("numeric", ["0.1000000000000000000000001", "0.1000000000000000000000002", "NaN"]),
+        ("timestamptz", ["2026-01-01 00:00:00.000001+02", "2026-01-01 00:00:00.000002+02"]),
+        ("timestamp", ["2026-01-01 00:00:00", "infinity"]),
+        ("float8", ["0.1", "0.30000000000000004", "1e300", "Infinity"]),
+        ("text", ["A", "B", "C", "É"]),
+        ("uuid", ["00000000-0000-0000-0000-000000000001", "f0000000-0000-0000-0000-000000000001"]),
+    ],
+)
+def test_a_cursor_comes_back_from_the_journal_as_it_was(
+    postgresql, psycopg_connection, api, tmp_path, kind, values
+):
+    psycopg_connection.execute(f"CREATE TABLE exact (id int PRIMARY KEY, changed {kind})")
+    psycopg_connection.commit()
+    journal = Journal(tmp_path / "journal.db")
+    for number, value in enumerate(values, 1):
+        psycopg_connection.execute("INSERT INTO exact VALUES (%s, %s)", (number, value))
+        psycopg_connection.commit()
+        report = copy_to_api(
+            "SELECT id, changed FROM exact",
+            postgresql.url,
+            api.url,
+            transform=per_row(lambda row: {"id": row["id"]}),
+            key="id",
+            journal=journal,
+            incremental=Incremental("changed"),
+        )
+        assert report.delivered == 1, (value, report)
+    assert [record["id"] for record in api.records] == list(range(1, len(values) + 1))

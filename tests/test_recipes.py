@@ -109,6 +109,15 @@ CLAIMS = {
           MV No. 250: POST http://127.0.0.1:
           MV No. 500: POST http://127.0.0.1:
         """,
+    "resume": """
+        Killed
+        2,000 rows read, 1,995 delivered, 5 dead
+        Started again; exit code 3
+        The API got 2,000 ferries; missing: 0
+          2000: 422 cars must be more than 0, {'id': 2000, 'cars': 0}
+        Corrected and sent: 5
+        Dead letters now: ['delivered']
+        """,
     "oracle_to_api": """
         20,000 delivered, 0 dead
         the API has 20,000 of 20,000 records

@@ -144,7 +144,9 @@ class Committing:
         self._timer = None
         batches = self._next_covered()
         if batches:
-            self._covered = batches[-1].origins[-1].number + 1
+            self._covered = max(self._covered, batches[-1].origins[-1].number + 1)
+        if not self._uncovered:  # then rows that give nothing to send need not wait
+            self._covered = max(self._covered, self._registered)
         entry = self._entry(complete=False)
         if batches or self._waiting or any(entry[:1] + entry[2:5]):
             self._begun_at = self._loop.time()

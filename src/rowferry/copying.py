@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry import connections
 from rowferry import sql as sql_text
+from rowferry.checkpoint import Progress, Unmarked, held
 from rowferry.creation import create_for_table
-from rowferry.extract import chunks_of, read_chunks
+from rowferry.extract import read_chunks
 from rowferry.insert import Into, OnConflict, check_on_conflict, lists
 from rowferry.keyset import columns_of_key
 from rowferry.reader import CHUNK_SIZE, Query, Reader, check_chunk_size
@@ -45,6 +46,8 @@ def copy_rows(
     chunk_size: int = CHUNK_SIZE,
     *,
     key: str | Sequence[str] | None = None,
+    checkpoint: str | None = None,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """
     Execute *insert_query* once for each row of *select_query*.
@@ -54,10 +57,16 @@ def copy_rows(
         parameters: of *select_query*.
         transform: takes the chunks as they were fetched.
         key: of the rows of *select_query*, as in `iter_chunks`.
+        checkpoint: a table of the destination, made where there is none, in which each chunk notes,
+            in its own transaction, how far the copy got. A copy that was cut short goes on there
+            when it is called again, and every row is written once. Needs *key* and
+            *commit_chunks*. The counts are those of all calls then.
+        name: of this copy among the checkpoints; None: the table that *insert_query* inserts into.
 
     The other arguments, what is given and what is raised are those of `executemany`.
 
     Raises:
+        ConfigError: another run of this copy is at work, or what was cut short was another copy.
         SourceError: the source refused the query or failed.
     """
     check_chunk_size(chunk_size)
@@ -66,10 +75,13 @@ def copy_rows(
     with connections.opened(dest_conn) as dest:
         alone = untouched and on_error is None and not connections.same(source_conn, dest)
         how = How(on_error, commit_chunks, chunk_size, alone)
-        reader = Reader(query, unread=untouched, alone=alone)
-        writing = Writing(insert_query, dest, how)
-        with closing(read_chunks(reader, transform, chunk_size)) as chunks:
-            return writing.write(lists(chunks))
+        name = name or sql_text.inserts_into(insert_query)
+        with held(checkpoint, name, query, insert_query, dest, how) as progress:
+            reader = Reader(progress.query, unread=untouched, alone=alone)
+            writing = Writing(insert_query, dest, how, seal=progress.seal)
+            chunks = progress.watch(reader, read_chunks(reader, transform, chunk_size))
+            with closing(chunks):
+                return progress.finish(writing.write(lists(chunks)))
 
 
 def copy_table_rows(
@@ -86,6 +98,8 @@ def copy_table_rows(
     create: bool = False,
     on_conflict: OnConflict = "error",
     key: str | Sequence[str] | None = None,
+    checkpoint: str | None = None,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """
     Insert all rows of *table* into the table *target* of the destination (None: the same name).
@@ -96,6 +110,8 @@ def copy_table_rows(
         on_conflict: as in `load`.
         key: the column or columns that tell every row of *table* from the others; the rows are read
             in their order, as in `iter_chunks`.
+        checkpoint: as in `copy_rows`.
+        name: of this copy among the checkpoints; None: *target*.
 
     The other arguments, what is given and what is raised are those of `copy_rows` and `load`.
     """
@@ -110,25 +126,30 @@ def copy_table_rows(
         into = Into(target, dest, how, on_conflict, columns)
         if create:
             into = replace(into, before=create_for_table(table, source_conn, dest, target, columns))
-        if transform is not None or row_factory not in FACTORIES:
-            return _insert_shaped(query, into, transform)
-        if on_error is not None or on_conflict != "error" or columns:
-            return _insert_as_read(query, into)
-        with connections.opened(source_conn) as source:
-            copied = copy_whole_table(table, source, into)
-            return copied or _insert_as_read(replace(query, conn=source), into)
+        with held(checkpoint, name or target, query, target, dest, how) as progress:
+            into = replace(into, seal=progress.seal)
+            if transform is not None or row_factory not in FACTORIES:
+                return _insert_shaped(progress, into, transform)
+            if on_error is not None or on_conflict != "error" or columns:
+                return _insert_as_read(progress, into)
+            with connections.opened(source_conn) as source:
+                copied = copy_whole_table(table, source, into)
+                return copied or _insert_as_read(Unmarked(replace(query, conn=source)), into)
 
 
 def _insert_shaped(
-    query: Query, into: Into, transform: Transform[Any, Any] | None
+    progress: Progress, into: Into, transform: Transform[Any, Any] | None
 ) -> tuple[int, int]:
     """Insert what the row factory and the transform make of the rows."""
-    with closing(chunks_of(query, transform, into.how.chunk_size)) as chunks:
-        return into.insert(lists(chunks))
+    reader = Reader(progress.query)
+    chunks = progress.watch(reader, read_chunks(reader, transform, into.how.chunk_size))
+    with closing(chunks):
+        return progress.finish(into.insert(lists(chunks)))
 
 
-def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
+def _insert_as_read(progress: Progress, into: Into) -> tuple[int, int]:
     """Insert the rows as tuples; those that fail become what the row factory makes."""
+    query = progress.query
     on_error = into.how.on_error
     alone = on_error is None and not connections.same(query.conn, into.conn)
     query_of_tuples = replace(query, row_factory=tuple_row_factory)
@@ -141,5 +162,6 @@ def _insert_as_read(query: Query, into: Into) -> tuple[int, int]:
 
     how = replace(into.how, on_error=give_back if on_error else None, alone=alone)
     into = replace(into, how=how)
-    with closing(read_chunks(reader, None, into.how.chunk_size)) as chunks:
-        return into.insert(lists(chunks), lambda _: column_names(reader))
+    chunks = progress.watch(reader, read_chunks(reader, None, into.how.chunk_size))
+    with closing(chunks):
+        return progress.finish(into.insert(lists(chunks), lambda _: column_names(reader)))

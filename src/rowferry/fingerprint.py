@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import decimal
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
@@ -50,27 +49,25 @@ def changed(earlier: Fingerprint, now: Fingerprint, *, same_pass: bool) -> list[
     ]
 
 
-def kinds_of(position: Key) -> tuple[str, ...]:
+def clash(earlier: Key, now: Key) -> tuple[str, str] | None:
     """
-    Give for each value of a position what it is compared as.
+    Give the kinds of two values in the same place of two positions that cannot be compared.
 
     SQLite does not tell the types of a query's columns, and holds every text for more than any
     number: where a key has become text, what comes after a number would be all rows.
     """
-    return tuple(map(_kind, position))
+    for kinds in zip(map(_kind, earlier), map(_kind, now), strict=True):
+        if None not in kinds and kinds[0] != kinds[1]:
+            return kinds  # type: ignore[return-value] # mypy does not see that none is None
+    return None
 
 
-def _kind(value: Any) -> str:
-    for name, kinds in _KINDS.items():
-        if isinstance(value, kinds):
-            return name
-    return type(value).__name__
+def _kind(value: Any) -> str | None:
+    return next((name for name, kinds in _KINDS.items() if isinstance(value, kinds)), None)
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "a number": (int, float, decimal.Decimal),
     "text": (str,),
     "bytes": (bytes, bytearray, memoryview),
-    "a moment": (dt.datetime,),
-    "a date": (dt.date,),
 }

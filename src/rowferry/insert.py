@@ -15,7 +15,7 @@ from rowferry.exceptions import ConfigError, InsertError, QueryError
 from rowferry.keyset import Columns, check_columns, columns_of_key
 from rowferry.reader import CHUNK_SIZE, check_chunk_size
 from rowferry.row_factories import names_of_row
-from rowferry.writing import How, OnError, Writing, check_open, error_in, roll_back
+from rowferry.writing import How, OnError, Seal, Writing, check_open, error_in, roll_back
 
 if TYPE_CHECKING:
     from rowferry.databases.contract import Connection, Parameters
@@ -188,6 +188,7 @@ class Into:
     Attributes:
         key: the columns that *on_conflict* goes by.
         before: a statement to execute first, in the transaction of the first chunk.
+        seal: as in `Writing`.
         check: looks at rows before they are written; raises InsertError.
     """
 
@@ -198,6 +199,7 @@ class Into:
     key: Columns = ()
     before: str | None = None
     check: Callable[[Sequence[Row]], None] | None = None
+    seal: Seal | None = None
 
     def insert(
         self,
@@ -213,7 +215,7 @@ class Into:
         first = next(chunks, None)
         if first is not None:
             query = self.query_for(first[0], names_of(first[0]))
-            writing = Writing(query, self.conn, self.how, self.check, self.before)
+            writing = Writing(query, self.conn, self.how, self.check, self.before, self.seal)
             return writing.write(chain([first], chunks))
         if self.before is not None:
             execute(self.before, self.conn)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rowferry import fingerprint
 from rowferry.exceptions import ConfigError, JournalError
-from rowferry.journal_file import DamagedError, JournalFile, Pass, move_aside
+from rowferry.journal_file import DamagedError, JournalFile, Pass, move_aside, status_of
 from rowferry.logs import logger
 from rowferry.pass_book import Columns, PassBook, refused
 from rowferry.recording import Recorder
@@ -56,17 +57,13 @@ class Journal:
             JournalError: another run holds it.
         """
         path = Path(self.path)
-        if not path.exists():
+        if not path.exists() and not status_of(path).exists():
             return
         try:
-            file = JournalFile(path)
+            with closing(JournalFile(path)) as file:
+                file.abandon_pass()
         except DamagedError:
             move_aside(path)
-            return
-        try:
-            file.abandon_pass()
-        finally:
-            file.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ _APPLICATION = 0x726F7766  # "rowf"
 SCHEMA = """
 CREATE TABLE transfer (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    in_use INTEGER NOT NULL,          -- whether a run had it open when this was written
-    fingerprint TEXT NOT NULL         -- JSON; nearly empty once a pass was abandoned
+    fingerprint TEXT NOT NULL,        -- JSON; nearly empty once a pass was abandoned
+    seal BLOB NOT NULL
 );
 CREATE TABLE passes (
     number INTEGER PRIMARY KEY,
@@ -91,7 +91,8 @@ CREATE TABLE dead_letters (
     idempotency_key TEXT,             -- that it was sent under last
     sent_hash BLOB,                   -- of the body that was sent under it since
     sent INTEGER NOT NULL,            -- times that it was about to be sent again
-    in_flight INTEGER NOT NULL        -- whether what came of the last time is not known
+    in_flight INTEGER NOT NULL,       -- whether what came of the last time is not known
+    seal BLOB NOT NULL                -- of key, body and row
 );
 CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
 
@@ -172,6 +173,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._status = status_of(path)
         self._pid = os.getpid()
         self._one_at_a_time = threading.RLock()
         self._lock = Lock(path)
@@ -179,6 +181,11 @@ class JournalFile:
             self._conn = self._opened()
         except BaseException:
             self._lock.release()
+            raise
+        try:
+            self._check_told()
+        except BaseException:
+            self.close()
             raise
 
     # statements
@@ -213,14 +220,17 @@ class JournalFile:
 
     def fingerprint(self) -> dict[str, str]:
         """Give what the transfer was when it was begun; empty where any will do."""
-        ((text,),) = self.rows("SELECT fingerprint FROM transfer")
+        ((text, seal),) = self.rows("SELECT fingerprint, seal FROM transfer")
+        if seal != _seal(text):
+            raise self._damaged("what it is of does not bear out its checksum")
         known: dict[str, str] = json.loads(text)
         return known
 
     def set_fingerprint(self, fingerprint: Fingerprint) -> None:
         """Keep what the transfer is."""
+        text = json.dumps(dict(fingerprint))
         with self.transaction() as conn:
-            conn.execute("UPDATE transfer SET fingerprint = ?", (json.dumps(dict(fingerprint)),))
+            conn.execute("UPDATE transfer SET fingerprint = ?, seal = ?", (text, _seal(text)))
 
     # passes
 
@@ -252,7 +262,7 @@ class JournalFile:
             if last is not None and last.state == "open":
                 conn.execute("DELETE FROM settled WHERE pass = ?", (last.number,))
                 self.write_progress(last._replace(state="abandoned"))
-            conn.execute("UPDATE transfer SET fingerprint = ?", (json.dumps(order),))
+        self.set_fingerprint(order)
 
     def write_progress(self, pass_: Pass, settled: Settled | None = None, dropped: int = 0) -> None:
         """
@@ -309,11 +319,28 @@ class JournalFile:
         """Keep a dead letter, within a transaction."""
         columns = ", ".join(DeadLetter._fields)
         places = ", ".join("?" * len(DeadLetter._fields))
+        seal = _seal(letter.key, letter.body, letter.row)
         conn.execute(
-            f"INSERT INTO dead_letters (number, pass, at, state, sent, in_flight, {columns}) "  # noqa: S608 - our own text
-            f"VALUES (?, ?, ?, 'dead', 0, 0, {places})",
-            (number, pass_number, time.time(), *letter),
+            f"INSERT INTO dead_letters (number, pass, at, seal, state, sent, in_flight, {columns}) "  # noqa: S608 - our own text
+            f"VALUES (?, ?, ?, ?, 'dead', 0, 0, {places})",
+            (number, pass_number, time.time(), seal, *letter),
         )
+
+    def letters(self, columns: str, condition: str, *parameters: int) -> list[tuple[Any, ...]]:
+        """
+        Give dead letters, in order, once their checksums are borne out.
+
+        Args:
+            columns, condition: our own SQL.
+        """
+        rows = self.rows(
+            f"SELECT key, body, row, seal, {columns} FROM dead_letters WHERE {condition}",  # noqa: S608 - as it says
+            parameters,
+        )
+        for *content, seal in (row[:4] for row in rows):
+            if seal != _seal(*content):
+                raise self._damaged(f"the dead letter {content[0]} does not bear out its checksum")
+        return [row[4:] for row in rows]
 
     def open_letters(self) -> tuple[dict[Key, list[int]], int]:
         """Give the numbers of the dead letters that are still dead, by key; and the last number."""
@@ -332,13 +359,12 @@ class JournalFile:
 
         It is there whole or not at all; that it cannot be written is no reason to end a run.
         """
-        place = self.path.with_name(f"{self.path.name}.status.json")
-        fresh = place.with_name(f"{place.name}.new")
+        fresh = self._status.with_name(f"{self._status.name}.new")
         with contextlib.suppress(OSError):
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(dict(status) | {"pid": self._pid, "at": time.time()}, file)
-            fresh.replace(place)
+            fresh.replace(self._status)
 
     # beginning and ending
 
@@ -348,30 +374,17 @@ class JournalFile:
             return
         self._pid = -1
         try:
-            with contextlib.suppress(sqlite3.Error):
-                self._conn.execute("UPDATE transfer SET in_use = 0")
-            self._conn.close()
-        finally:
-            self._lock.release()
-
-    def abandon(self) -> None:
-        """Close it after a commit that failed, and write nothing any more."""
-        if self._pid != os.getpid():
-            return
-        self._pid = -1
-        try:
             self._conn.close()
         finally:
             self._lock.release()
 
     def _opened(self) -> sqlite3.Connection:
-        there = self.path.exists() and self.path.stat().st_size > 0
         with self._refusals(exit_code=2):
             self._make_private()
             conn = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             with self._refusals():
-                self._prepare(conn, there=there)
+                self._prepare(conn)
         except BaseException:
             conn.close()
             raise
@@ -385,30 +398,57 @@ class JournalFile:
             if place.exists() and place.stat().st_mode & 0o077:
                 place.chmod(PRIVATE)
 
-    def _prepare(self, conn: sqlite3.Connection, *, there: bool) -> None:
-        wal = self.path.with_name(f"{self.path.name}-wal")
-        log_is_there = wal.exists() and wal.stat().st_size > 0
+    def _prepare(self, conn: sqlite3.Connection) -> None:
+        told = self._told()
         conn.execute("PRAGMA locking_mode = EXCLUSIVE")
+        tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if told and not tables:
+            raise self._damaged(f"it is gone, and {self._status.name} beside it says there was one")
+        if tables:
+            self._check(conn)
         conn.execute("PRAGMA journal_mode = WAL")
         conn.execute("PRAGMA synchronous = FULL")
-        if not there or not conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not tables:
             self._make(conn)
-        self._check(conn)
-        in_use = conn.execute("SELECT in_use FROM transfer").fetchone()[0]
-        if in_use and not log_is_there:
-            raise self._damaged(f"{wal.name} beside it is missing, with the end of what was done")
+            self._warn()
+
+    def _told(self) -> dict[str, Any]:
+        """Give what an earlier run told of itself; empty where that cannot be read."""
+        try:
+            told = json.loads(self._status.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def _check_told(self) -> None:
+        """
+        Make sure that the file is not an older copy, nor without the end of its log.
+
+        What is told is told after it was committed, so the journal must know of as much.
+        """
+        told, last = self._told(), self.last_pass()
+        if not told:
+            return
+        known = (last.number, last.counts.records) if last else (0, 0)
+        if known < (told.get("pass", 0), told.get("delivered", 0) + told.get("dead", 0)):
+            raise self._damaged(
+                f"it knows of less than {self._status.name} beside it: it or its -wal is an older "
+                "copy, or was cut"
+            )
+
+    def _warn(self) -> None:
         kind = file_system(self.path)
-        if kind in UNSURE and not there:
+        if kind in UNSURE:
             logger.warning("the journal %s is on %s: it %s", self.path, kind, UNSURE[kind])
-        conn.execute("UPDATE transfer SET in_use = 1")
-        conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @staticmethod
     def _make(conn: sqlite3.Connection) -> None:
         conn.executescript(
-            f"BEGIN; {SCHEMA} INSERT INTO transfer VALUES (1, 0, '{{}}'); "  # noqa: S608 - our own text
-            f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+            f"BEGIN; {SCHEMA} PRAGMA application_id = {_APPLICATION}; "
+            f"PRAGMA user_version = {FORMAT};"
         )
+        conn.execute("INSERT INTO transfer VALUES (1, '{}', ?)", (_seal("{}"),))
+        conn.execute("COMMIT")
 
     def _check(self, conn: sqlite3.Connection) -> None:
         application, version = (
@@ -424,7 +464,7 @@ class JournalFile:
                 f"{version}, and this one reads {FORMAT}): use that one, or begin again with "
                 f"Journal({str(self.path)!r}).start_over(), which keeps the file beside"
             )
-        ((said,), *_) = conn.execute("PRAGMA quick_check(1)").fetchall()
+        ((said,), *_) = conn.execute("PRAGMA integrity_check(1)").fetchall()
         if said != "ok":
             raise self._damaged(said)
         if len(conn.execute("SELECT one FROM transfer").fetchall()) != 1:
@@ -466,6 +506,8 @@ class JournalFile:
             if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
                 raise self._damaged(str(error)) from error
             raise self._refused(str(error), _EXIT_CODES.get(code, exit_code)) from error
+        except UnicodeDecodeError as error:
+            raise self._damaged(str(error)) from error
         except OSError as error:
             raise self._refused(error.strerror or str(error), exit_code) from error
 
@@ -501,6 +543,11 @@ def _seal(*cells: object) -> bytes:
     return blake2b(repr(cells).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
+def status_of(path: Path) -> Path:
+    """Give the file that says how far a transfer is, for others to read."""
+    return path.with_name(f"{path.name}.status.json")
+
+
 def move_aside(path: Path) -> None:
     """
     Rename a journal that cannot be read, with what belongs to it.
@@ -515,6 +562,7 @@ def move_aside(path: Path) -> None:
             part = path.with_name(f"{path.name}{suffix}")
             if part.exists():
                 part.rename(aside.with_name(f"{aside.name}{suffix}"))
+        status_of(path).unlink(missing_ok=True)
         logger.warning("the journal %s could not be read; it is %s now", path, aside.name)
     finally:
         lock.release()

@@ -124,6 +124,7 @@ class Ledger:
             total=self._total,
             problem=self.problem,
             ended=ended,
+            earlier=self.before.delivered,
             latency_p50=_quantile(latencies, 50),
             latency_p99=_quantile(latencies, 99),
             answers=self.answers.copy(),
@@ -159,6 +160,7 @@ class Ledger:
             maybe_duplicated=counts.maybe_duplicated,
             seconds=time.monotonic() - self._began,
             max_in_flight=self.most_in_flight,
+            earlier=self.before.delivered,
         )
 
     def _counts(self) -> Counts:

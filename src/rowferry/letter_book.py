@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rowferry.transforms import Transform
 
 _COLUMNS = "number, key, ambiguous OR in_flight, body, sent_hash, idempotency_key"
+_STILL_DEAD = "number > ? AND state = 'dead' AND body IS NOT NULL ORDER BY number LIMIT ?"
 _AGAIN = (
     "UPDATE dead_letters SET reason = ?, message = ?, status = ?, answer = ?, ambiguous = ?, "
     "in_flight = 0 WHERE number = ?"
@@ -66,11 +67,7 @@ class Letters:
 
     def fetch(self, count: int) -> list[Letter]:
         """Give the next ones."""
-        rows = self._file.rows(
-            f"SELECT {_COLUMNS} FROM dead_letters WHERE number > ? AND state = 'dead' "  # noqa: S608 - our own text
-            "AND body IS NOT NULL ORDER BY number LIMIT ?",
-            (self._last, count),
-        )
+        rows = self._file.letters(_COLUMNS, _STILL_DEAD, self._last, count)
         if rows:
             self._last = rows[-1][0]
         return [Letter(*row) for row in rows]

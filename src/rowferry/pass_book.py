@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import positions
 from rowferry.exceptions import JournalError
-from rowferry.fingerprint import COLUMNS, kinds_of, of_columns
+from rowferry.fingerprint import COLUMNS, clash, of_columns
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.incremental import lagging
 from rowferry.journal_file import Settled
@@ -147,6 +147,8 @@ class PassBook:
         self.known = {
             hashes[at : at + _HASH] for *_, hashes in blobs for at in range(0, len(hashes), _HASH)
         }
+        self._dead: list[Dead] = []
+        self._skipped: list[int] = []
         self._checked = False
         self._letters, self._last_letter = file.open_letters()
 
@@ -166,9 +168,9 @@ class PassBook:
         if known.setdefault(COLUMNS, now) != now:
             raise refused(self._file.path, [f"columns ({known[COLUMNS]} before, {now} now)"])
         earlier = self.pass_.watermark or self.pass_.dispatched_to
-        if earlier and kinds_of(first) != kinds_of(earlier):
-            before, now = (", ".join(kinds_of(position)) for position in (earlier, first))
-            raise refused(self._file.path, [f"type of key ({before} before, {now} now)"])
+        if earlier and (kinds := clash(earlier, first)):
+            changed = "type of key ({} before, {} now)".format(*kinds)
+            raise refused(self._file.path, [changed])
         self._file.set_fingerprint(known)
 
     def known_of(self, first: int, keys: Sequence[Key]) -> list[int]:
@@ -198,11 +200,12 @@ class PassBook:
             self._replaying = stretch.replayed or stretch.below
             if self._replaying:
                 self._replay_end = stretch.end
+        covered = marks.end if entry.complete else max(self._covered, entry.covered)
+        entry, skipped = self._up_to(covered, entry)
         before = marks.low
         delivered = [origin.number for origins in entry.delivered for origin in origins]
-        skipped = [number for stretch in entry.stretches for number in _skipped(stretch)]
         settled = [*delivered, *(dead.number for dead in entry.dead), *skipped]
-        released, rows = marks.settle(settled)
+        released, rows = marks.settle(settled, covered)
         settled += released
         marks.advance()
         if entry.complete and marks.low < marks.end:
@@ -224,6 +227,20 @@ class PassBook:
         """Let go of the file."""
         self._tell()
         self._file.close()
+
+    def _up_to(self, covered: int, entry: Entry) -> tuple[Entry, list[int]]:
+        """
+        Give what an entry settles that is not sent: its dead, and the places of skipped rows.
+
+        What lies beyond all that is covered waits: a later run would read it again, and not know.
+        """
+        self._dead += entry.dead
+        self._skipped += [number for stretch in entry.stretches for number in _skipped(stretch)]
+        dead = [one for one in self._dead if one.number < covered]
+        skipped = [number for number in self._skipped if number < covered]
+        self._dead = [one for one in self._dead if one.number >= covered]
+        self._skipped = [number for number in self._skipped if number >= covered]
+        return entry._replace(dead=dead), skipped
 
     def _tell(self) -> None:
         self._told_at = monotonic()
@@ -293,8 +310,8 @@ class PassBook:
     def _kept_of(self, settled: list[int]) -> Settled | None:
         """Give the hashes of what a later run may read again, though it is settled."""
         marks, lag = self._marks, self.columns.lag
-        low = marks.low
-        kept = settled if lag is not None else [number for number in settled if number >= low]
+        floor = marks.floor
+        kept = settled if lag is not None else [number for number in settled if number >= floor]
         if not kept:
             return None
         self._number += 1
@@ -325,7 +342,7 @@ class PassBook:
             return True
         if number <= self._earlier:
             return not self._replaying and self._marks.low >= self._replay_end
-        return bool(top < self._marks.low)
+        return bool(top < self._marks.floor)
 
     # dead letters
 

@@ -402,9 +402,7 @@ class Run:
                 index: unsent.get(index) or _interrupted(shaped, index)
                 for index in range(len(bodies))
             }
-        if recorded:
-            dead = _dead(recorded, shaped, unsent, errors, bodies)
-            self._on_loop(self._delivery.read, recorded.stretch, dead)
+        dead = _dead(recorded, shaped, unsent, errors, bodies) if recorded else []
         failed += unsent.values()
         if unsent:
             shaped, bodies = shaped.without(unsent), list(_without(unsent, bodies))
@@ -417,6 +415,8 @@ class Run:
         headers = self._headers(shaped, sending)
         origins = self._origins(shaped, sending.numbers if sending else ())
         self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
+        if recorded:  # after its batches, so that what has none is known to have none
+            self._on_loop(self._delivery.read, recorded.stretch, dead)
         self._fail(failed)
         return size
 

@@ -57,6 +57,7 @@ class Progress:
         total: rows that there are to read; None where nobody knows.
         problem: why a request was last sent again; empty where none was.
         ended: True in the last event.
+        earlier: records of `delivered` that earlier runs of the pass delivered.
         latency_p50, latency_p99: seconds that half, or 99 %, of the last requests that delivered
             took at most; 0 before there is one.
         answers: answers that delivered nothing, by status; at 0 those that never came.
@@ -72,6 +73,7 @@ class Progress:
     total: int | None
     problem: str = ""
     ended: bool = False
+    earlier: int = 0
     latency_p50: float = 0.0
     latency_p99: float = 0.0
     answers: Mapping[int, int] = field(default_factory=dict)
@@ -79,7 +81,7 @@ class Progress:
     @property
     def rows_per_second(self) -> float:
         """Delivered records a second since the call began."""
-        return self.delivered / self.seconds if self.seconds else 0.0
+        return (self.delivered - self.earlier) / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,9 @@ class Report:
         maybe_duplicated: re-sends after which the API may hold a record twice.
         seconds: from the call to its end.
         max_in_flight: requests that were in flight together, at most.
+        earlier: records of `delivered` that earlier runs of the pass delivered, as a journal has
+            it: with one, `read` to `pending` and `maybe_duplicated` are those of the pass, over
+            all its runs, and all else is this call's.
     """
 
     read: int
@@ -114,11 +119,12 @@ class Report:
     maybe_duplicated: int
     seconds: float
     max_in_flight: int
+    earlier: int = 0
 
     @property
     def rows_per_second(self) -> float:
         """Delivered records a second, from the call to its end."""
-        return self.delivered / self.seconds if self.seconds else 0.0
+        return (self.delivered - self.earlier) / self.seconds if self.seconds else 0.0
 
     @property
     def exit_code(self) -> int:

@@ -30,6 +30,10 @@ _PLAIN_INSERT = re.compile(
     VALUES\s*\(((?:[^()]|%\([^()]*\)s)+)\)\s*;?\s*""",
     re.VERBOSE | re.IGNORECASE,
 )
+_INSERTS = re.compile(
+    rf"\s*(?:INSERT|REPLACE)\b(?:\s+\w+){{0,2}}?\s+INTO\s+({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})",
+    re.IGNORECASE,
+)
 _PLACEHOLDERS = {
     "pyformat": ("%s", re.compile(r"%\(([^()%]+)\)s")),
     "qmark": ("?", re.compile(r"[:$]([^\W\d]\w*)")),
@@ -139,6 +143,12 @@ def plain_insert(sql: str, paramstyle: str) -> PlainInsert | None:
     matches = [named.fullmatch(mark) for mark in marks]
     names = tuple(match[1] for match in matches if match)
     return PlainInsert(table, columns, names, len(marks)) if len(names) == len(marks) else None
+
+
+def inserts_into(sql: str) -> str | None:
+    """Give the table of an INSERT INTO or REPLACE INTO, as it stands there; None for others."""
+    found = _INSERTS.match(sql)
+    return found and found[1]
 
 
 def on_conflict(insert: str, columns: Sequence[str], key: Sequence[str], *, update: bool) -> str:

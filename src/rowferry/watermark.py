@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -110,18 +111,34 @@ class Watermark:
         self.end = stretch.end
         self._mark(stretch.known)
 
-    def settle(self, numbers: Sequence[int]) -> tuple[list[int], int]:
+    def settle(self, numbers: Sequence[int], covered: int) -> tuple[list[int], int]:
         """
         Note that places are settled.
+
+        Args:
+            covered: the number after the last place that may be.
 
         Returns:
             The places of skipped rows that are settled with them, and how many rows have all of
             their places settled now.
         """
         self._mark(numbers)
-        skipped = [number for stretch in self._stretches for number in self._released(stretch)]
+        stretches = takewhile(lambda stretch: stretch.first < covered, self._stretches)
+        skipped = [number for stretch in stretches for number in self._released(stretch)]
         self._mark(skipped)
         return skipped, self._rows_of(numbers) + len(skipped)
+
+    @property
+    def floor(self) -> int:
+        """
+        The first place that a later run reads again: of a row, or of a stretch, that is not passed.
+
+        Some of those after it may be settled and lie below `low` all the same.
+        """
+        if self.low == self.end:
+            return self.low
+        stretch = self.stretch_of(self.low)
+        return stretch.places_of_row(self.low)[0] if stretch.in_order else stretch.first
 
     def advance(self) -> None:
         """Find the watermark."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
 """Takes the failed rows of a chunk, once for that chunk."""
 
+Seal: TypeAlias = Callable[[int, int], None]
+"""Takes the rows processed and failed so far, and writes a mark into the open transaction."""
+
 _FLOWING = 40_000
 """Rows that are sent before there is a wait for the database to take and commit them."""
 
@@ -59,6 +62,8 @@ class Writing:
     Attributes:
         check: looks at a part of a chunk before it is written; raises InsertError.
         before: a statement to execute before the first chunk, in its transaction.
+        seal: called in the transaction of each chunk, before it is committed, with the rows that
+            were processed and that failed so far.
     """
 
     query: str
@@ -66,6 +71,7 @@ class Writing:
     how: How
     check: Callable[[Sequence[Row]], None] | None = None
     before: str | None = None
+    seal: Seal | None = None
     processed: int = 0
     failed: int = 0
     database: Database = field(init=False)
@@ -109,7 +115,7 @@ class Writing:
     def _write_all(self, chunks: Iterable[list[Row]], job: abort.Job, *, outermost: bool) -> None:
         self._prepare(outermost=outermost)
         stream = None
-        if self.how.alone and self.how.on_error is None and outermost:
+        if self.how.alone and self.how.on_error is None and outermost and self.seal is None:
             stream = self.database.stream(self.conn, self.query)
         if stream is None:
             self._write_each(chunks, job, outermost=outermost)
@@ -142,6 +148,9 @@ class Writing:
             if not self.processed:
                 self.writer = self.database.writer(self.conn, self.query)
             self._write_chunk(chunk, guard=guard)
+            if self.seal is not None:
+                with refusals(self.database, self.query):
+                    self.seal(self.processed, self.failed)
             if outermost and self.how.commit_chunks:
                 self._commit()
             logger.info("%s rows processed (%s failed)", self.processed, self.failed)

@@ -244,6 +244,9 @@ class Database(Protocol):
         required: the names of the parameters of a connection, all of them needed.
         savepoints: True where a part of a transaction can be undone. Elsewhere an error ends the
             transaction; `savepoint`, `release` and `undo` then begin, commit and roll back one.
+        session_locks: the queries that try to take the lock of a number for as long as the
+            connection lasts, and that give it back; their one parameter goes by position. None
+            where there are no such locks.
     """
 
     @property
@@ -258,6 +261,8 @@ class Database(Protocol):
     def required(self) -> tuple[str, ...]: ...
     @property
     def savepoints(self) -> bool: ...
+    @property
+    def session_locks(self) -> tuple[str, str] | None: ...
 
     # Connections: made, recognised, described.
 

@@ -58,6 +58,7 @@ class DuckDB:
     paramstyle = "qmark"
     required = ("filename",)
     savepoints = False
+    session_locks = None
 
     def owns(self, conn: object) -> bool:
         module = sys.modules.get("duckdb")

@@ -86,6 +86,7 @@ class SQLServer:
     paramstyle = "qmark"
     required = ("host", "port", "dbname", "user")
     savepoints = True
+    session_locks = None
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver.name

@@ -105,6 +105,10 @@ class MySQL:
     paramstyle = "pyformat"
     required = ("host", "port", "dbname", "user")
     savepoints = True
+    session_locks = (
+        "SELECT GET_LOCK(CONCAT('rowferry ', %s), 0)",
+        "SELECT RELEASE_LOCK(CONCAT('rowferry ', %s))",
+    )
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver.name

@@ -77,6 +77,7 @@ class Oracle:
     paramstyle = "named"
     required = ("host", "port", "dbname", "user")
     savepoints = True
+    session_locks = None
 
     def __init__(self) -> None:
         self._cancelled: weakref.WeakSet[Any] = weakref.WeakSet()

@@ -116,6 +116,7 @@ class PostgreSQL:
     paramstyle = "pyformat"
     required = ("host", "port", "dbname", "user")
     savepoints = True
+    session_locks = ("SELECT pg_try_advisory_lock(%s)", "SELECT pg_advisory_unlock(%s)")
 
     def params_of_url(self, url: SplitResult) -> dict[str, Any]:
         return {

@@ -40,6 +40,7 @@ class SQLite:
     paramstyle = "qmark"
     required = ("filename",)
     savepoints = True
+    session_locks = None
 
     def owns(self, conn: object) -> bool:
         module = sys.modules.get("sqlite3")
