@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+import rowferry
 from rowferry.cli.ends import DEAD_LETTERS
 from rowferry.config.correction import line_of
 from rowferry.config.jobs import journals_of
-from rowferry.dead_letters import dead_letters
 from rowferry.exceptions import ConfigError
 from rowferry.letters import printable
 
@@ -111,7 +111,9 @@ def _one_journal(job_file: Path, job: str | None) -> tuple[str, Path]:
 def _letters(journal: Path, *, every: bool) -> list[dict[str, Any]]:
     if not journal.exists():
         return []
-    return [letter for letter in dead_letters(journal) if every or letter["state"] == "dead"]
+    return [
+        letter for letter in rowferry.dead_letters(journal) if every or letter["state"] == "dead"
+    ]
 
 
 def _line(letter: dict[str, Any]) -> str:

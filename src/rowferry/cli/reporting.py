@@ -7,9 +7,9 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import rowferry
 from rowferry.cli.history import History
 from rowferry.cli.page import Ran, page
-from rowferry.dead_letters import dead_letters
 from rowferry.exceptions import ConfigError, JournalError
 from rowferry.version import __version__
 
@@ -80,7 +80,7 @@ def _reasons(job: Job, dead: int) -> dict[str, int]:
     if job.kept_in is None or not dead or dead > _MOST:
         return {"dead": dead}
     try:
-        letters = dead_letters(job.kept_in.path)
+        letters = rowferry.dead_letters(job.kept_in.path)
     except JournalError:
         return {"dead": dead}
     return Counter(_reason(letter) for letter in letters if letter["state"] == "dead")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+import rowferry
 from rowferry.cli.running import begin, with_run_options, work_through, worst
 from rowferry.config.correction import corrected
 from rowferry.config.jobs import function_named, read_job_file
-from rowferry.dead_letters import dead_letters, retry_dead_letters
 from rowferry.exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _work(job: Job, file: Path | None, transform: Transform | None) -> Callable[
             raise ConfigError("the job has no journal")
         shaping = transform
         if file is not None:
-            letters = [one for one in dead_letters(journal.path) if one["state"] == "dead"]
+            letters = [one for one in rowferry.dead_letters(journal.path) if one["state"] == "dead"]
             shaping = corrected(file, [one for one in letters if one["record"] is not None])
-        return retry_dead_letters(journal.path, job.to_api, transform=shaping)
+        return rowferry.retry_dead_letters(journal.path, job.to_api, transform=shaping)
 
     return work
