@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 OURS, PIPELINE, LIMIT = "rowferry", "hand-written", "limit: wrk"
 FROM_ORACLE = "rowferry from Oracle"
 PLAIN, ADAPTIVE, FIXED = "rowferry, 64", "rowferry, adaptive", "rowferry, fixed"
+TEMPLATED = "rowferry, a path a row and a token"
 EVERYTHING, BULK = "rowferry, adaptive, with idempotency keys", "elasticsearch-py"
 
 
@@ -185,6 +186,20 @@ GOALS = (
         8.0,
         at_least=True,
         form="{:.1f} x",
+    ),
+    Goal(
+        "templated S2: rows/s, of those without path and token of their own",
+        lambda of: of.rate("templated S2", TEMPLATED) / of.rate("templated S2", PLAIN),
+        0.85,
+        at_least=True,
+        form="{:.1%}",
+    ),
+    Goal(
+        "the same: rows a CPU second, of those without",
+        lambda of: of.cpu("templated S2", PLAIN) / of.cpu("templated S2", TEMPLATED),
+        0.85,
+        at_least=True,
+        form="{:.1%}",
     ),
     Goal(
         "bulk S3: rows/s, to streaming_bulk's",

@@ -146,6 +146,7 @@ def transfer(peer: Peer, scenario: Scenario, dsn: str, url: str) -> Run:
         "in-flight": peer.in_flight,
         "concurrency": peer.concurrency,
         "key": peer.key,
+        "path": peer.path,
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(

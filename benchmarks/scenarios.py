@@ -31,6 +31,7 @@ class Peer:
         needs: module or program without which the peer is skipped.
         concurrency: "adaptive", or empty for as many as `in_flight`.
         key: column of the idempotency keys, or empty for none.
+        path: goes behind the URL, with columns in it and a bearer token along; or empty.
         surplus: how many more records than it counts the API may get; None when it sends none.
     """
 
@@ -43,6 +44,7 @@ class Peer:
     needs: str
     concurrency: str = ""
     key: str = ""
+    path: str = ""
     surplus: int | None = 0
 
     def missing(self) -> str | None:
@@ -108,6 +110,10 @@ copy_out = partial(
     Peer, name="limit: COPY", script="copy_out.py", kind="limit", needs="psycopg", surplus=None
 )
 
+templated = partial(rowferry, name="rowferry, a path a row and a token", path="/{id}")
+two_columns = partial(
+    templated, name="rowferry, two columns in path and query", path="/{id}?c={code}"
+)
 adaptive = partial(rowferry, name="rowferry, adaptive", concurrency="adaptive")
 everything = partial(adaptive, name="rowferry, adaptive, with idempotency keys", key="id")
 keyed = partial(adaptive, name="rowferry with a key, no journal", key="id")
@@ -176,6 +182,12 @@ SCENARIOS = (
             handwritten(rows=100_000),
             wrk(seconds=5),
         ),
+    ),
+    Scenario(
+        name="templated S2",
+        shows="S2 with a path a row, /items/{id}, and a bearer token: what requests from rows cost",
+        api=servers.nginx,
+        peers=(rowferry(rows=300_000), templated(rows=300_000), two_columns(rows=300_000)),
     ),
     Scenario(
         name="S3",

@@ -54,6 +54,7 @@ http {{
     listen 127.0.0.1:{port};
     location = /status {{ stub_status; }}
     location = /items {{ return 201; }}
+    location /items/ {{ return 201; }}
     location = /numbered {{ return 201 '{{"id": "$request_id"}}'; }}
   }}
 }}

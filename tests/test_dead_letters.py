@@ -241,3 +241,32 @@ def test_a_killed_retry_goes_again_under_the_same_keys_and_is_counted(with_lette
     with closing(sqlite3.connect(with_letters)) as conn:
         doubted = dict(conn.execute("SELECT position, n FROM maybe_duplicated"))
     assert {str(number) for number in seen} <= set(doubted)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"method": "DELETE"},
+        {"method": "PUT", "body_format": "form"},
+        {"method": "PUT"},
+    ],
+)
+def test_records_of_requests_that_are_made_of_them_are_kept_whole(path, how):
+    taken = []
+
+    def answer(request):
+        if request.path.endswith("/4") and not taken:
+            return 422
+        return 201
+
+    with FakeApi(answer) as api:
+        items = Api(f"{api.url}/{{id}}", **how)
+        report = post_rows(ROWS, items, key="id", journal=Journal(path))
+        assert (report.delivered, report.dead) == (9, 1)
+        (letter,) = dead_letters(path)
+        assert letter["record"] == {"id": 4, "price": Decimal("1.10")}
+        refused = next(one for one in api.received if one.path.endswith("/4"))
+        taken.append(True)
+        assert retry_dead_letters(path, items).delivered == 1
+        again = api.received[-1]
+    assert (again.path, again.body, again.method) == (refused.path, refused.body, refused.method)

@@ -22,6 +22,8 @@ from rowferry.testing import FakeApi
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+APIS_PAGE = (ROOT / "docs" / "apis.md").read_text(encoding="utf-8")
+AUTH_PAGE = (ROOT / "docs" / "auth.md").read_text(encoding="utf-8")
 DATABASES_PAGE = (ROOT / "docs" / "databases.md").read_text(encoding="utf-8")
 
 
@@ -126,6 +128,21 @@ def test_the_guide_names_every_public_name_and_format():
     assert [name for name in names if name not in pages and name not in hidden] == []
 
 
+def test_the_page_of_apis_names_every_option_and_format():
+    options = {field.name for field in dataclasses.fields(etl.Api)}
+    formats = {f'"{name}"' for name in FORMATS}
+    assert [name for name in sorted(options | formats) if f"`{name}" not in APIS_PAGE] == []
+
+
+def test_the_page_of_auth_names_every_scheme_and_option():
+    names = set(etl.auth.MEMBERS)
+    for kind in ("Basic", "Bearer", "ApiKey", "OAuth2ClientCredentials", "Request", "Token"):
+        names |= {f"auth.{kind}"} | {
+            field.name for field in dataclasses.fields(getattr(etl.auth, kind))
+        }
+    assert [name for name in sorted(names) if name not in AUTH_PAGE] == []
+
+
 def test_the_page_of_databases_names_every_option_of_their_functions():
     functions = (
         *(etl.connect, etl.get_connection_string, etl.get_sqlalchemy_connection_string),
@@ -156,7 +173,8 @@ def test_the_page_of_databases_names_every_extra():
 
 def test_every_recipe_is_listed_with_what_it_shows():
     recipes = {path.name for path in ROOT.glob("examples/*.py")} - {"demo.py", "demo_api.py"}
-    assert set(re.findall(r"\(\.\./examples/(\w+\.py)\)", DATABASES_PAGE)) == recipes
+    pages = "".join(page.read_text(encoding="utf-8") for page in ROOT.glob("docs/*.md"))
+    assert set(re.findall(r"\(\.\./examples/(\w+\.py)\)", pages)) == recipes
 
 
 def test_anchors_within_a_page_lead_to_a_heading():

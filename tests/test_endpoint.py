@@ -118,7 +118,7 @@ def test_a_url_that_cannot_work_is_refused(url, problem):
         "http://me:s3cret@/",
     ],
 )
-def test_a_password_in_a_url_is_refused_and_never_shown(url):
+def test_a_password_in_a_url_that_cannot_be_used_is_never_shown(url):
     with pytest.raises(ConfigError) as caught:
         Api(url)
     error = caught.value
@@ -128,11 +128,11 @@ def test_a_password_in_a_url_is_refused_and_never_shown(url):
 
 
 def test_the_query_is_sent_and_never_shown():
-    api = Api("http://h/x?key=s3cret", headers={"Authorization": "s3cret"})
+    api = Api("https://h/x?key=s3cret", headers={"Authorization": "s3cret"})
     assert head_of(api)[1] == "/x?key=s3cret"
     for shown in (str(api), repr(api), str(api.endpoint)):
         assert "s3cret" not in shown
-    assert str(api) == "POST http://h/x?…"
+    assert str(api) == "POST https://h/x?…"
 
 
 # heads
@@ -224,6 +224,8 @@ def test_no_text_of_a_user_gets_a_line_break_into_the_head(path, query, headers,
         api = Api(f"http://h/{path}?{query}", headers=headers, method=method or "POST")
     except ConfigError:
         return
+    if api.templates:  # what comes from records has tests of its own
+        return
     lines = api.head.split(b"\r\n")
     ours = {"user-agent", "accept", "content-type"} - {name.lower() for name in headers}
     assert len(lines) == len(["request", "host", "content-length", *ours, *headers])
@@ -257,9 +259,12 @@ def test_what_a_server_reads_are_the_headers_that_were_given(headers):
         api = Api("http://h/", headers=headers)
     except ConfigError:
         return
+    if api.templates:  # the same
+        return
     read = dict(head_of(api)[2])
     for name, value in headers.items():
-        assert read[name] == value.strip(" \t") or read[name] == value.lstrip(" \t")
+        sent = value.replace("{{", "{").replace("}}", "}")
+        assert read[name] == sent.strip(" \t") or read[name] == sent.lstrip(" \t")
 
 
 # TLS
@@ -393,7 +398,7 @@ def test_items_may_be_told_by_a_207_and_long_answers():
 
 def test_an_unknown_body_format_names_those_there_are():
     assert refusal(body_format="xml") == (
-        "no body_format called 'xml'; there are: json, json_array, ndjson"
+        "no body_format called 'xml'; there are: json, json_array, ndjson, form"
     )
 
 
@@ -418,7 +423,7 @@ def test_options_are_given_by_name():
 
 def test_secrets_that_an_answer_repeats_are_blotted_out():
     headers = {"Authorization": "Bearer t0ken", "X-Api-Key": "k3y", "X-Client": "wh0"}
-    said = Api("http://h/", headers=headers).redact("Bearer t0ken? t0ken? k3y? wh0? rest")
+    said = Api("https://h/", headers=headers).redact("Bearer t0ken? t0ken? k3y? wh0? rest")
     assert not any(secret in said for secret in ("t0ken", "k3y", "wh0"))
     assert said.endswith("rest")
 

@@ -11,13 +11,14 @@ import rowferry
 FLOORS = (
     """exceptions records batches version""",
     """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
-    json_text key_text keyset ledger limits logs mounts ordering places quota refusals retry
-    row_factories splitting sql transforms values verdict watermark""",
-    """databases formats http api positions lock letters journal_file journal_entry pass_book
-    recording letter_book journal""",
+    json_text key_text keyset ledger limits logs mounts ordering places quota redaction refusals
+    retry row_factories splitting sql templates transforms values verdict watermark""",
+    """databases formats http auth heads api positions lock letters journal_file journal_entry
+    pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
-    dialer lanes journal_writer committing settling waiting aside outcomes delivery pipeline""",
+    dialer credentials lanes journal_writer committing settling waiting aside outcomes delivery
+    pipeline""",
     """transfer running dead_letters options observe testing file_rows preview config cli
     __init__ __main__""",
 )

@@ -25,6 +25,7 @@ from rowferry.journal_entry import Entry
 from rowferry.key_text import key_text
 from rowferry.letters import Dead, DeadLetter
 from rowferry.pass_book import Columns
+from rowferry.recording import Shaping
 
 ROWS = 40
 
@@ -74,7 +75,7 @@ class Transfers(RuleBasedStateMachine):
             keyed=True,
             iterable=False,
         )
-        self.recorder = opening.open(self.transform, None)
+        self.recorder = opening.open(Shaping(self.transform))
         self.book = self.recorder.book
         self.spans = list(self.book.spans)
         self.at = self.spans[0].after or (0,)

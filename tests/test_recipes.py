@@ -1,6 +1,8 @@
 """The recipes in examples/ run by themselves, say what they claim, and leave nothing behind."""
 
+import datetime as dt
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from textwrap import dedent
 import pytest
 
 from conftest import PLACES
+from rowferry.auth import Request
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -118,6 +121,41 @@ CLAIMS = {
         Corrected and sent: 5
         Dead letters now: ['delivered']
         """,
+    "rest_api": """
+        3 delivered, 0 dead
+          DELETE /ferries/G-3
+          PUT /ferries/H-1 {"name":"Heron","cars":40}
+          PUT /ferries/T%2F2 {"name":"Tern","cars":24}
+        The API has ['/ferries/H-1', '/ferries/T%2F2']
+        """,
+    "batch_api": """
+        990 delivered, 10 dead
+        True that compressed bodies are less than half as long
+        Sent once: 859
+        Sent again, alone: 141
+        Not taken: [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]
+        Why: 422
+        """,
+    "form_api": """
+          /records/1 id=1&name=Ada+%26+Sons&credit=1250.50&since=2020-01-01
+          /records/2 id=2&credit=0
+        1 delivered, 2 dead
+          3: a record (key 3) cannot be sent: column 'since': list holds values of its own
+          2: POST …/{id}: the API answered 422 to a record (key 2)
+        """,
+    "oauth2_api": """
+        1,000 delivered, 0 dead
+        5 tokens, and True that what was
+        refused with an old one went again with the new one
+        """,
+    "sign_hmac": """
+        100 delivered,
+        """,
+    "sign_aws": """
+        2 delivered, 0 dead
+        /records/a%20b AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE 64
+        /records/c AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE 64
+        """,
     "oracle_to_api": """
         20,000 delivered, 0 dead
         the API has 20,000 of 20,000 records
@@ -158,6 +196,57 @@ def test_a_recipe_prints_what_it_claims_and_leaves_nothing(name, run, tmp_path):
     for claim in dedent(CLAIMS[name]).strip().splitlines():
         assert any(claim in line for line in printed), claim
     assert list(tmp_path.iterdir()) == []
+
+
+SIGNED = {
+    "get-vanilla": (
+        Request("GET", "https://example.amazonaws.com/"),
+        "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+    ),
+    "post-vanilla": (
+        Request("POST", "https://example.amazonaws.com/"),
+        "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+    ),
+    "get-vanilla-query-order-key-case": (
+        Request("GET", "https://example.amazonaws.com/?Param2=value2&Param1=value1"),
+        "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+    ),
+    "get-vanilla-utf8-query": (
+        Request("GET", "https://example.amazonaws.com/?%E1%88%B4=bar"),
+        "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
+    ),
+    "post-x-www-form-urlencoded": (
+        Request(
+            "POST",
+            "https://example.amazonaws.com/",
+            {"Content-Type": "application/x-www-form-urlencoded"},
+            b"Param1=value1",
+        ),
+        "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
+    ),
+}
+"""
+Requests of AWS's own test suite and their signatures, of AKIDEXAMPLE on 2015-08-30 12:36.
+
+Source: https://docs.aws.amazon.com/general/latest/gr/signature-v4-test-suite.html
+"""
+
+
+@pytest.mark.parametrize("case", SIGNED)
+def test_the_recipe_for_aws_signs_as_aws_does(case):
+    request, signature = SIGNED[case]
+    scheme = runpy.run_path(str(EXAMPLES / "sign_aws.py"))["SigV4"](
+        "AKIDEXAMPLE",
+        "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        region="us-east-1",
+        service="service",
+        clock=lambda: dt.datetime(2015, 8, 30, 12, 36, tzinfo=dt.UTC),
+    )
+    sent = {"Host": request.host, "User-Agent": "not signed", **request.headers}
+    added = scheme.sign(Request(request.method, request.url, sent, request.body))
+    assert added["X-Amz-Date"] == "20150830T123600Z"
+    assert added["Authorization"].endswith(f", Signature={signature}")
+    assert "20150830/us-east-1/service/aws4_request" in added["Authorization"]
 
 
 def test_tables_are_copied_into_postgresql_which_is_left_as_it_was(

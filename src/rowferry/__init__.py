@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rowferry import exceptions, row_factories
+    from rowferry import auth, exceptions, row_factories
     from rowferry.abort import abort_etlhelper_threads
     from rowferry.api import Api
     from rowferry.budget import Budget
@@ -51,6 +51,7 @@ __all__ = [
     "abort_etlhelper_threads",
     "acopy_to_api",
     "apost_rows",
+    "auth",
     "connect",
     "copy_rows",
     "copy_table_rows",
@@ -107,7 +108,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
-    if name in {"exceptions", "row_factories"}:
+    if name in {"auth", "exceptions", "row_factories"}:
         return import_module(f"rowferry.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'rowferry' has no attribute {name!r}")

@@ -6,42 +6,38 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import unquote
 
+from rowferry import auth as schemes
 from rowferry.batches import MAX_BODY, Fate
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
 from rowferry.formats import format_named
-from rowferry.http.endpoint import (
-    Endpoint,
-    check_headers,
-    check_method,
-    parse_url,
-    request_head,
-    tls_context,
-)
+from rowferry.formats.gzip import Gzipped
+from rowferry.heads import REPLACEABLE, Heads
+from rowferry.http.endpoint import Endpoint, check_headers, tls_context, without_userinfo
 from rowferry.limits import Limits
+from rowferry.redaction import Redaction
 from rowferry.retry import Retry
 from rowferry.verdict import Rules
-from rowferry.version import __version__
 
 if TYPE_CHECKING:
     import ssl
 
+    from rowferry.auth import Auth
     from rowferry.formats.contract import Format
     from rowferry.splitting import ItemResults
+    from rowferry.templates import Templates
 
 _MIB = 1024 * 1024
 _SUCCESSES = (*range(200, 300), *range(400, 600))
 _ERRORS = range(400, 600)
 _MULTI_STATUS = 207
+_UNAUTHORIZED = 401
 _LARGEST_BATCH = 100_000
 _BATCH_BYTES = 5 * _MIB
 _LARGEST_ANSWER = 16 * _MIB
 _MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
-_SHORTEST_SECRET = 3
-_REPLACEABLE = frozenset({"accept", "content-type", "user-agent"})
-_HARMLESS = _REPLACEABLE | {"accept-language"}
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
 Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
 
@@ -52,17 +48,19 @@ class Api:
     An HTTP API that takes records.
 
     Attributes:
-        url: http or https, with a host; the query may stand in it, a password may not.
-        method: of every request.
+        url: http or https, with a host. Path and query may hold a `{column}` of the records; `{{`
+            and `}}` are braces. A `user:password@` in it is sent as Basic auth.
+        method: of every request, or a `{column}` that names POST, PUT, PATCH or DELETE.
         headers: sent with every request; they replace rowferry's own `User-Agent`, `Accept` and
-            `Content-Type`. Never shown.
-        body_format: "json" (one record a request), "json_array", "ndjson", or an object with the
-            five members of `rowferry.formats.contract.Format`.
+            `Content-Type`. Their values may hold a `{column}`. Never shown.
+        body_format: "json" (one record a request), "json_array", "ndjson", "form" (one record a
+            request), or an object with the five members of `rowferry.formats.contract.Format`.
         batch_size: records of a request, at most; None means the format's: 1 or 500. At most
             100,000.
         batch_bytes: of a request's body, at most, unless a single record is larger; no more than
             `max_buffer_bytes`, to which the default gives way.
         batch_linger: seconds that a record waits at most for others to fill its batch.
+        auth: a scheme of `rowferry.auth`, or one of your own; see there.
         retry: how often and when a record is sent again.
         limits: how much at once and how fast.
         request_timeout: seconds from when the connection is had to the end of the answer.
@@ -77,6 +75,8 @@ class Api:
             sent where the transfer has a `key` and a request one record. None: never.
         on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it
             up, so that `retry_on_status` cannot name what leaves that open.
+        compression: "gzip" compresses each body; `batch_bytes` counts what it was before.
+        allow_plain_http: whether credentials may go unencrypted to another machine.
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
 
     Raises:
@@ -90,6 +90,7 @@ class Api:
     batch_size: int | None = None
     batch_bytes: int = _BATCH_BYTES
     batch_linger: float = 0.05
+    auth: Auth | None = field(default=None, repr=False)
     retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=Limits)
     request_timeout: float = 30.0
@@ -99,19 +100,23 @@ class Api:
     item_results: ItemResults | None = field(default=None, repr=False)
     idempotency_header: str | None = "Idempotency-Key"
     on_ambiguous: Literal["retry", "dead_letter"] = "retry"
+    compression: Literal["gzip"] | None = None
+    allow_plain_http: bool = False
     tls: Tls = field(default=True, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
-        parse_url(self.url)
-        check_method(self.method)
         if not isinstance(self.headers, Mapping):
             raise ConfigError(f"headers must be a mapping, not {type(self.headers).__name__}")
         check_headers(self.headers)
         for name, kind in (("retry", Retry), ("limits", Limits)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
+        if self.compression not in (None, "gzip"):
+            raise ConfigError(f"compression must be 'gzip' or None, not {self.compression!r}")
         self._check_batches()
+        self._check_auth()
+        self._check_templates()
         above_zero("request_timeout", self.request_timeout)
         above_zero("connect_timeout", self.connect_timeout)
         _check_statuses("success_status", self.success_status, _SUCCESSES)
@@ -153,7 +158,7 @@ class Api:
             check_headers({header: ""})
         except ConfigError as error:
             raise ConfigError(f"idempotency_header: {error}".replace(" headers:", "")) from None
-        if header.lower() in _REPLACEABLE:
+        if header.lower() in REPLACEABLE:
             raise ConfigError(
                 f"idempotency_header: {header} is a header that every request has; "
                 "name one of its own, such as Idempotency-Key"
@@ -183,22 +188,98 @@ class Api:
                 f"not {self.batch_size}; json_array and ndjson hold more"
             )
 
+    def _check_auth(self) -> None:
+        """Check that credentials have one place, and that they are not sent in the open."""
+        if not isinstance(self.allow_plain_http, bool):
+            raise ConfigError(f"allow_plain_http must be a bool, not {self.allow_plain_http!r}")
+        if isinstance(self.auth, type):
+            raise ConfigError(f"auth must be a scheme, such as auth.Bearer(…), not {self.auth!r}")
+        if self.auth is not None and not any(hasattr(self.auth, name) for name in schemes.MEMBERS):
+            raise ConfigError(
+                f"auth must be a scheme of rowferry.auth, or an object that has one of "
+                f"{', '.join(schemes.MEMBERS)}; not {type(self.auth).__name__}"
+            )
+        if self.auth is not None and self.scheme is not self.auth:
+            raise ConfigError("url holds a user or password, and auth= is given: one is enough")
+        open_ones = {name.lower() for name in self.headers} & _CREDENTIALS
+        if self.scheme is not None or open_ones:
+            self.check_secrecy(self.endpoint, "url")
+        expired = getattr(self.scheme, "expired_status", (_UNAUTHORIZED,))
+        _check_statuses("auth: its expired_status", expired, _ERRORS)
+        if isinstance(self.auth, schemes.OAuth2ClientCredentials):
+            if open_ones:
+                raise ConfigError("headers: Authorization is what auth= sets, with its tokens")
+            self.check_secrecy(schemes.parse_token_url(self.auth.token_url), "token_url")
+
+    def check_secrecy(self, endpoint: Endpoint, option: str) -> None:
+        """
+        Check that credentials may be sent to *endpoint*.
+
+        Raises:
+            ConfigError: they would go unencrypted to another machine.
+        """
+        if not endpoint.tls and not endpoint.loopback and not self.allow_plain_http:
+            raise ConfigError(
+                f"{option}: credentials would go unencrypted to {endpoint.host}: use https://, "
+                "or allow_plain_http=True where the network is to be trusted"
+            )
+
+    def _check_templates(self) -> None:
+        columns = self.templates.columns if self.templates else {}
+        if columns and self.records_per_request > 1:
+            column, option = next(iter(columns.items()))
+            raise ConfigError(
+                f"{option} has {{{column}}}, which differs from record to record, but batch_size "
+                f"is {self.records_per_request}: batch_size=1 sends each by itself"
+            )
+        if self.templates and "{" in self.method and not self.templates.in_target:
+            raise ConfigError(
+                f"method is {self.method}, but url has no {{column}}: a DELETE has no body, and "
+                "would not say what to delete"
+            )
+
     @cached_property
+    def scheme(self) -> Auth | None:
+        """How requests say who asks: `auth`, or the user in the URL."""
+        _, userinfo = without_userinfo(self.url)
+        return schemes.Basic(*userinfo) if userinfo else self.auth
+
+    @cached_property
+    def heads(self) -> Heads:
+        """What stands at the head of its requests."""
+        return Heads(
+            url=without_userinfo(self.url)[0],
+            method=self.method,
+            headers=self.headers,
+            scheme=self.scheme,
+            content_type=self.format.content_type,
+            compression=self.compression,
+        )
+
+    @property
     def endpoint(self) -> Endpoint:
-        """Where requests go."""
-        return parse_url(self.url)
+        """Where requests go; columns of the records stand in its target as in the URL."""
+        return self.heads.endpoint
+
+    @property
+    def templates(self) -> Templates | None:
+        """What of a request comes from its record; None where nothing does."""
+        return self.heads.templates
 
     @cached_property
     def format(self) -> Format:
         """How records become bodies."""
         if isinstance(self.body_format, str):
-            return format_named(self.body_format)
+            return self._compressed(format_named(self.body_format))
         if missing := _MEMBERS - set(dir(self.body_format)):
             raise ConfigError(
                 f"body_format must be a name or a Format; {self.body_format!r} has no "
                 f"{', '.join(sorted(missing))}"
             )
-        return self.body_format
+        return self._compressed(self.body_format)
+
+    def _compressed(self, body_format: Format) -> Format:
+        return Gzipped(body_format) if self.compression else body_format
 
     @property
     def records_per_request(self) -> int:
@@ -217,6 +298,7 @@ class Api:
             None if retried is None else frozenset(retried),
             self.method.upper(),
             self.endpoint.origin,
+            frozenset(getattr(self.scheme, "expired_status", (_UNAUTHORIZED,))),
         )
 
     @property
@@ -224,17 +306,10 @@ class Api:
         """Bytes of an answer's body that are read."""
         return _LARGEST_ANSWER if self.item_results else MAX_BODY
 
-    @cached_property
+    @property
     def head(self) -> bytes:
         """The head of every request, up to the value of Content-Length."""
-        ours = {
-            "User-Agent": f"rowferry/{__version__}",
-            "Accept": "application/json, */*;q=0.5",
-            "Content-Type": self.format.content_type,
-        }
-        replaced = {name.lower() for name in self.headers}
-        kept = {name: value for name, value in ours.items() if name.lower() not in replaced}
-        return request_head(self.method, self.endpoint, kept | dict(self.headers))
+        return self.heads.head
 
     @cached_property
     def tls_context(self) -> ssl.SSLContext | None:
@@ -250,19 +325,16 @@ class Api:
 
     def redact(self, text: str) -> str:
         """Blot out what may be secret (headers, the query), should an answer repeat it."""
-        for name, value in self.headers.items():
-            if name.lower() not in _HARMLESS:
-                for secret in (value, *value.split()[1:]):  # the whole first
-                    text = _without(secret, text)
-        _, _, query = self.endpoint.target.partition("?")
-        for secret in (query, *(pair.partition("=")[2] for pair in query.split("&"))):
-            text = _without(unquote(secret), _without(secret, text))
-        return text
+        return self._redaction(text)
 
+    @cached_property
+    def _redaction(self) -> Redaction:
+        return Redaction(self.secrets)
 
-def _without(secret: str, text: str) -> str:
-    """Blot out a word; one of a character or two guards nothing, and stands everywhere."""
-    return text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that are never shown."""
+        return (*self.heads.secrets, *getattr(self.scheme, "secrets", ()))
 
 
 def as_api(api: Any) -> Api:

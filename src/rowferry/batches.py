@@ -36,7 +36,7 @@ class Fate(enum.Enum):
     REJECTED = "rejected"
     """The API will not take it, however often it is asked."""
     AUTH = "auth"
-    """The API does not accept the credentials: the run stops."""
+    """The API does not accept the credentials: sent again with new ones, or the run stops."""
     STOP = "stop"
     """Every record would meet the same: the run stops."""
 
@@ -73,6 +73,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
         doubtful: whether the API may hold the records since they were last counted as re-sent.
         ever_doubtful: whether any try was such that the API may hold the records.
         conflicts: times that the API answered 409.
+        unauthorized: times that it did not accept the credentials.
         broken: whether the last one's connection broke: on a kept one that may be the fault of the
             request before, so that the next try is to have a new one.
         delivered_since: records delivered when it first failed: what got through later shows that
@@ -88,6 +89,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
     conflicts: int = 0
     broken: bool = False
     delivered_since: int = 0
+    unauthorized: int = 0
 
     def after(self, fate: Fate, *, broken: bool, probe: bool = False) -> Attempts:
         """
@@ -109,6 +111,7 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             self.conflicts + (fate is Fate.CONFLICT),
             broken and ambiguous,
             self.delivered_since,
+            self.unauthorized + (fate is Fate.AUTH),
         )
 
     def begun_anew(self, delivered: int) -> Attempts:
@@ -131,6 +134,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
         parts: the texts of its records, where it was divided or may have to be; else empty.
         header: lines of its own at the end of the request's head, each with its line break before.
         sizes: bytes of each record's text, where they are several in *body*; else empty.
+        line: the first line of the request, where it comes from the record; else empty.
         turn: batches with equal ones go one after another, in this order; None where any order
             will do. It is a tuple of one value.
     """
@@ -144,6 +148,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     header: bytes = b""
     turn: tuple[Hashable] | None = None
     sizes: Sequence[int] = ()
+    line: bytes = b""
 
     def of(self, indexes: range | list[int]) -> Batch:
         """Give the batch of some of its parts, in order; *indexes* are from 0."""
@@ -153,6 +158,11 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
         origins = tuple([self.origins[index] for index in indexes]) if self.origins else ()
         size = sum(map(len, parts))
         return Batch(b"", size, len(parts), origins, self.attempts, parts, self.header, self.turn)
+
+    @property
+    def method(self) -> str:
+        """Of its request, where that comes from the record; else empty."""
+        return self.line.partition(b" ")[0].decode()
 
     def again(self, attempts: Attempts) -> Batch:
         """Give the same batch after one more failed try."""
@@ -166,6 +176,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
             self.header,
             self.turn,
             self.sizes,
+            self.line,
         )
 
     def opened(self, split: Callable[[bytes, Sequence[int]], list[bytes]]) -> Batch:

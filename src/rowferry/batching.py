@@ -69,6 +69,7 @@ class Batcher:
         *,
         headers: Sequence[bytes] = (),
         turns: Sequence[tuple[Hashable]] = (),
+        lines: Sequence[bytes] = (),
     ) -> list[Batch]:
         """
         Take records and give the batches that became full.
@@ -77,9 +78,10 @@ class Batcher:
             origins: one a record, or empty where nobody may ask for them.
             headers: of each record's request; only where a request holds one.
             turns: of each record; the same.
+            lines: the first one of each record's request; the same. An empty text is no body then.
         """
         if self._size == 1:
-            return self._single(bodies, origins, headers, turns)
+            return self._single(bodies, origins, headers, turns, lines)
         self._bodies += bodies
         self._origins += origins
         batches = []
@@ -110,9 +112,13 @@ class Batcher:
         origins: list[Origin],
         headers: Sequence[bytes],
         turns: Sequence[tuple[Hashable]],
+        lines: Sequence[bytes],
     ) -> list[Batch]:
-        bodies = list(map(self._join, zip(records, strict=True)))
-        if not origins and not headers and not turns:
+        if lines:
+            bodies = [self._join((text,)) if text else b"" for text in records]
+        else:
+            bodies = list(map(self._join, zip(records, strict=True)))
+        if not origins and not headers and not turns and not lines:
             return list(map(Batch, bodies, map(len, bodies)))
         count = len(bodies)
         fields = zip(
@@ -124,6 +130,8 @@ class Batcher:
             repeat((), count),
             headers or repeat(b"", count),
             turns or repeat(None, count),
+            repeat((), count),
+            lines or repeat(b"", count),
             strict=True,
         )
         return list(starmap(Batch, fields))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from rowferry.api import Api
+    from rowferry.recording import Shaping
     from rowferry.records import Report
     from rowferry.transforms import Transform
 
@@ -91,13 +92,12 @@ def retry_dead_letters(
 class _LetterOpening:
     path: Path
 
-    def open(self, transform: Transform | None, ordering_key: str | None) -> LetterRecorder:
-        del ordering_key
+    def open(self, shaping: Shaping) -> LetterRecorder:
         file = _opened(self.path)
         try:
             key = file.fingerprint().get("key", "")
             columns = tuple(key.split(", ")) if key else ()
-            return LetterRecorder(LetterBook(file), columns, transform, _parse)
+            return LetterRecorder(LetterBook(file), columns, shaping, _parse)
         except BaseException:
             file.close()
             raise

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from rowferry.committing import Committing
+from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
@@ -25,7 +26,7 @@ from rowferry.settling import Settling
 from rowferry.waiting import Timers, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Coroutine
 
     from rowferry.api import Api
     from rowferry.batches import Batch, Response
@@ -69,16 +70,33 @@ class Delivery:
         self._ledger = ledger
         self._handoff = handoff
         self._on_stop = on_stop
-        self._settling = Settling(
-            api, budget, ledger, handoff, keep_going=keep_going, on_stop=self._halt
-        )
         self._gate = Gate(api.limits, monotonic())
         self._waiting = Waiting(RetryBudget(monotonic()))
         self._timers = Timers()
+        self._dialer = Dialer(api, ledger)
+        self._credentials = Credentials(
+            api,
+            ledger,
+            self._gate,
+            self._dialer,
+            start=self._start,
+            on_change=self._take_credentials,
+            on_stop=self._halt,
+        )
+        self._settling = Settling(
+            api,
+            budget,
+            ledger,
+            handoff,
+            keep_going=keep_going,
+            redact=self._credentials.redact,
+            on_stop=self._halt,
+        )
         self._outcomes = Outcomes(
             api,
             ledger,
             handoff,
+            credentials=self._credentials,
             gate=self._gate,
             waiting=self._waiting,
             settling=self._settling,
@@ -87,9 +105,10 @@ class Delivery:
             on_settled=self._settled,
             on_stop=self._halt,
         )
-        self._head = api.head
+        self._head = self._credentials.head
+        self._success: Collection[int] = frozenset()
+        self._signs = hasattr(api.scheme, "sign")
         self._latencies = ledger.latencies
-        self._success = frozenset() if api.item_results else api.rules.success_status
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -100,9 +119,9 @@ class Delivery:
         self._grace: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._waits_since: float | None = None
-        self._dialer = Dialer(api, ledger)
         self._over = False
         self._over_soon = asyncio.Event()
+        self._take_credentials()
 
     # from outside, on the event loop
 
@@ -130,6 +149,7 @@ class Delivery:
 
     def receive(self, batches: list[Batch]) -> None:
         """Take batches to deliver."""
+        self._credentials.begin()
         self._settling.unsettled += len(batches)
         if self._committing:
             self._committing.receive(batches)
@@ -216,15 +236,30 @@ class Delivery:
             now = monotonic()
             if response.limited:
                 self._outcomes.heed(response, now)
+            delivered = self._ledger.delivered
             self._outcomes.act(lane, lane.batch, response, now)
+            if self._ledger.delivered > delivered:
+                self._credentials.worked(lane.head)
 
     def _request(self, lane: Lane, batch: Batch) -> bytes:
         """Give the request of a batch that is sent now."""
         lane.batch = batch
         lane.delivered_before = self._ledger.delivered
         lane.probe = self._gate.outage_since is not None
+        lane.head = head = self._head
         body = self._api.format.join(batch.parts) if batch.parts else batch.body
-        return b"%b%d%b\r\n\r\n%b" % (self._head, len(body), batch.header, body)
+        header = batch.header
+        if self._signs:
+            header += self._credentials.signed(batch, body)
+        return b"%b%b%d%b\r\n\r\n%b" % (batch.line, head, len(body), header, body)
+
+    def _take_credentials(self) -> None:
+        """Send what follows with new credentials, and look at each answer until one was taken."""
+        self._head = self._credentials.head
+        looked_at = self._api.item_results or not self._credentials.proven
+        self._success = frozenset() if looked_at else self._api.rules.success_status
+        if self._lanes or self._waiting.new:
+            self._dispatch()
 
     def _follow_up(self, lane: Lane, response: Response) -> bytes | None:
         """
@@ -289,7 +324,7 @@ class Delivery:
     @property
     def _can_begin(self) -> bool:
         """Whether there is a place and a worker for one more request."""
-        if self._over or self._gate.places >= self._gate.allowed:
+        if self._over or self._gate.held or self._gate.places >= self._gate.allowed:
             return False
         return bool(self._idle) or len(self._lanes) < self._api.limits.workers
 
@@ -338,6 +373,9 @@ class Delivery:
                 self._ledger.maybe_duplicated += batch.count
         return lane.connection
 
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        return self._group.create_task(work)
+
     # the end of a batch, and of the run
 
     def _settled(self, batch: Batch) -> None:
@@ -352,7 +390,7 @@ class Delivery:
             self._all_settled = True
             self._finish()
 
-    def _halt(self, error: Exception) -> None:
+    def _halt(self, error: BaseException) -> None:
         """Stop the run; what is not settled stays pending."""
         self.stop()
         self._on_stop(error)
@@ -361,6 +399,7 @@ class Delivery:
         """Let the workers end: those that wait at once, those with a request after its answer."""
         self._over = True
         self._over_soon.set()
+        self._credentials.close()
         self._cancel(only_waiting=True)
 
     def _cancel(self, *, only_waiting: bool) -> None:

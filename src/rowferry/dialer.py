@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from rowferry.exceptions import TransferError
 from rowferry.http.connection import Connection, ExchangeError, connect
+from rowferry.http.endpoint import tls_context
 
 if TYPE_CHECKING:
     from rowferry.api import Api
+    from rowferry.http.endpoint import Endpoint
     from rowferry.ledger import Ledger
 
 _NO_CONNECTION = (OSError, TimeoutError)
@@ -59,6 +61,25 @@ class Dialer:
             self._refuse_for_good(error)
             raise ExchangeError(_why(error), handed_over=False) from error
 
+    async def connect_to(self, endpoint: Endpoint) -> Connection:
+        """
+        Open a connection to another server, one that gives tokens.
+
+        Raises:
+            ExchangeError: it cannot be had now.
+            TransferError: it cannot be had at all.
+        """
+        api = self._api
+        tls = (api.tls_context or tls_context(api.tls)) if endpoint.tls else None
+        try:
+            return await connect(endpoint, tls, api.connect_timeout)
+        except _NO_CONNECTION as error:
+            self._refuse_for_good(error, endpoint)
+            raise ExchangeError(
+                f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}",
+                handed_over=False,
+            ) from error
+
     async def _reach(self) -> Connection:
         """Open the first connection of the run; the API may be just starting."""
         retry = self._api.retry
@@ -82,7 +103,7 @@ class Dialer:
             api.endpoint, api.tls_context, api.connect_timeout, max_body=api.max_answer
         )
 
-    def _refuse_for_good(self, error: BaseException) -> None:
+    def _refuse_for_good(self, error: BaseException, endpoint: Endpoint | None = None) -> None:
         """
         Raise where trying again would meet the same.
 
@@ -92,13 +113,19 @@ class Dialer:
         """
         if isinstance(error, ssl.SSLCertVerificationError) and not self._ledger.delivered:
             remedy = "; name its authority in tls={'ca': …}"
-            raise self._unreachable(error, remedy, 2) from error
+            raise self._unreachable(error, remedy, 2, endpoint) from error
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
         if no_such_name and not self._reached:
-            raise self._unreachable(error, "", 2) from error
+            raise self._unreachable(error, "", 2, endpoint) from error
 
-    def _unreachable(self, error: BaseException, detail: str, exit_code: int) -> TransferError:
-        endpoint = self._api.endpoint
+    def _unreachable(
+        self,
+        error: BaseException,
+        detail: str,
+        exit_code: int,
+        endpoint: Endpoint | None = None,
+    ) -> TransferError:
+        endpoint = endpoint or self._api.endpoint
         sent = "" if self._ledger.requests else "; nothing was sent"
         return TransferError(
             f"cannot connect to {endpoint.host} port {endpoint.port}: {_why(error)}{detail}{sent}",

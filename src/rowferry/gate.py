@@ -30,12 +30,14 @@ class Gate:
         places: that are taken: by requests in flight, and for one more round trip by those that
             were not delivered, since quick refusals would otherwise be asked for in a storm.
         outage_since: since when nothing gets through; None where something does.
+        held: whether no request may begin at all, since there are no credentials for it.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
         number, rate = limits.concurrency, limits.requests_per_second
         self.places = 0
         self.outage_since: float | None = None
+        self.held = False
         self._limit: Limit = (
             AdaptiveLimit(limits.max_in_flight) if isinstance(number, str) else FixedLimit(number)
         )
@@ -43,7 +45,7 @@ class Gate:
         self._bucket = TokenBucket(rate, limits.burst) if rate else None
         self.allowed = self._refusals.allowed
         self._quota = Quota(_PLENTY * limits.max_in_flight)
-        self._metered = self._bucket is not None
+        self._look()
 
     @property
     def probing(self) -> bool:
@@ -114,7 +116,21 @@ class Gate:
     def told(self, told: Told, now: float) -> None:
         """Note what an answer tells of the API's quota."""
         self._quota.told(told, now)
-        self._metered = self._bucket is not None or self._quota.lowers
+        self._look()
+
+    def hold(self) -> None:
+        """Let no request begin until `release`."""
+        self.held = True
+        self._look()
+
+    def release(self) -> None:
+        """Let requests begin again."""
+        self.held = False
+        self._look()
+
+    def _look(self) -> None:
+        """Note whether anything but places and refusals has to be looked at before a request."""
+        self._metered = self.held or self._bucket is not None or self._quota.lowers
 
     def close(self, now: float) -> None:
         """Let only one request at a time ask whether anything gets through: nothing does."""

@@ -63,11 +63,12 @@ class Handoff:
         *,
         headers: Sequence[bytes] = (),
         turns: Sequence[tuple[Hashable]] = (),
+        lines: Sequence[bytes] = (),
     ) -> list[Batch]:
         """Gather records; give the batches that became full. The arguments are `Batcher.add`'s."""
         with self._lock:
             self._ledger.taken += len(bodies)  # first: an interrupt may come between two lines
-            batches = self._batcher.add(bodies, origins, headers=headers, turns=turns)
+            batches = self._batcher.add(bodies, origins, headers=headers, turns=turns, lines=lines)
             if batches or self._gathered_at is None:
                 self._gathered_at = time.monotonic()
             return self._counted(batches)
@@ -75,8 +76,11 @@ class Handoff:
     def flush(self) -> list[Batch]:
         """Give the last batch, full or not, or nothing where there is none."""
         with self._lock:
-            self._gathered_at = None
-            return self._counted(self._batcher.flush())
+            return self._flush()
+
+    def _flush(self) -> list[Batch]:
+        self._gathered_at = None
+        return self._counted(self._batcher.flush())
 
     @property
     def has_room(self) -> bool:
@@ -161,7 +165,12 @@ class Handoff:
         since = self._gathered_at
         if since is None or time.monotonic() - since < self._linger:
             return []
-        return self.flush()
+        if not self._lock.acquire(blocking=False):
+            return []  # it is being filled, or compressed, which takes long: the next look sees
+        try:
+            return self._flush()
+        finally:
+            self._lock.release()
 
     # both
 

@@ -13,13 +13,12 @@ from rowferry.exceptions import ConfigError, JournalError
 from rowferry.journal_file import DamagedError, JournalFile, Pass, move_aside, status_of
 from rowferry.logs import logger
 from rowferry.pass_book import Columns, PassBook, refused
-from rowferry.recording import Recorder
+from rowferry.recording import Recorder, Shaping
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from rowferry.fingerprint import Fingerprint
-    from rowferry.transforms import Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Opening:
     keyed: bool
     iterable: bool
 
-    def open(self, transform: Transform | None, ordering_key: str | None) -> Recorder:
+    def open(self, shaping: Shaping) -> Recorder:
         """
         Give the pass to begin or to go on with; the lock is held until its book is closed.
 
@@ -95,7 +94,7 @@ class Opening:
         """
         file = JournalFile(Path(self.journal.path))
         try:
-            return Recorder(self._book(file), transform, ordering_key)
+            return Recorder(self._book(file), shaping)
         except BaseException:
             file.close()
             raise

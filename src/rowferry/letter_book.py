@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry.exceptions import ConfigError
 from rowferry.ledger import Counts
-from rowferry.recording import Recorded, RowKeys, Sending
+from rowferry.letters import record_text
+from rowferry.recording import Recorded, RowKeys, Sending, Shaping
 from rowferry.records import FailedRow, RawJSON
 from rowferry.transforms import RAISED, PerRow, Shaped, records_of, shape
 from rowferry.watermark import WINDOW, Stretch
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rowferry.letters import Dead
     from rowferry.pass_book import Span
     from rowferry.records import Key
-    from rowferry.transforms import Transform
 
 _COLUMNS = "number, key, ambiguous OR in_flight, body, sent_hash, idempotency_key"
 _STILL_DEAD = "number > ? AND state = 'dead' AND body IS NOT NULL ORDER BY number LIMIT ?"
@@ -175,7 +175,7 @@ class LetterRecorder:
     Args:
         book: takes what becomes of them.
         key: the columns by which a chunk transform's records are told apart.
-        transform: takes the kept records, parsed; None sends them as they were.
+        shaping: its transform takes the kept records, parsed; None sends them as they were.
         parse: makes a record of JSON text.
     """
 
@@ -183,12 +183,13 @@ class LetterRecorder:
         self,
         book: LetterBook,
         key: tuple[str, ...],
-        transform: Transform | None,
+        shaping: Shaping,
         parse: Callable[[bytes], Any],
     ) -> None:
         self.book = book
         self._key = key
-        self._transform = transform
+        self._transform = shaping.transform
+        self._looked_at = shaping.looked_at
         self._parse = parse
 
     @property
@@ -212,10 +213,13 @@ class LetterRecorder:
             ConfigError: nobody can tell whose a record is.
         """
         del keys
-        if self._transform is None:
+        counts = [1] * len(chunk)
+        if self._transform is None and not self._looked_at:
             texts = [RawJSON(letter.body) for letter in chunk]
-            return Shaped(texts, [], 0, (), (), [1] * len(texts))
+            return Shaped(texts, [], 0, (), counts=counts)
         rows = [self._parse(letter.body) for letter in chunk]
+        if self._transform is None:
+            return Shaped(rows, [], 0, (), counts=counts)
         if isinstance(self._transform, PerRow):
             return _shaped_each(rows, self._transform.function)
         return self._shaped_by_key(rows)
@@ -228,7 +232,7 @@ class LetterRecorder:
         named = set(shaped.keys)
         counts = [int(key in named) for key in keys]
         records = [shaped.records[index] for index in order]
-        return Shaped(records, [], counts.count(0), (), (), counts)
+        return Shaped(records, [], counts.count(0), (), counts=counts)
 
     def _keys(self, rows: list[Any]) -> list[Key]:
         """Give the keys of records, if these tell them apart; raise ConfigError."""
@@ -268,9 +272,9 @@ class LetterRecorder:
     def headers(self, header: str | None, sending: Sending) -> list[bytes]:
         """Give the lines with idempotency keys: the earlier one only where it may be the same."""
         lines = []
-        for number, body in zip(sending.numbers, sending.bodies, strict=True):
+        for number, record in zip(sending.numbers, sending.records, strict=True):
             letter = self.book.letters[number]
-            hashed = blake2b(body, digest_size=16).digest()
+            hashed = blake2b(record_text(record) or b"", digest_size=16).digest()
             before = letter.sent_hash or blake2b(letter.body, digest_size=16).digest()
             same = letter.ambiguous and before == hashed and letter.idempotency_key
             key = letter.idempotency_key if same else secrets.token_hex(16)
@@ -295,4 +299,4 @@ def _shaped_each(rows: list[Any], function: Callable[[Any], Any]) -> Shaped:
             raise ConfigError(f"transform gave {len(made)} records for one dead letter, not one")
         counts.append(len(made))
         records += made
-    return Shaped(records, [], counts.count(0), failed, (), counts)
+    return Shaped(records, [], counts.count(0), failed, counts=counts)

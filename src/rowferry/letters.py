@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import positions
 from rowferry.exceptions import SourceError
+from rowferry.formats.contract import encode_of
 from rowferry.key_text import key_text
+from rowferry.values import UnencodableError, encode_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rowferry.api import Api
     from rowferry.batches import Batch
-    from rowferry.formats.contract import Format
     from rowferry.records import FailedRow, Key
 
 _ROW_SHOWN = 64 * 1024
@@ -54,7 +56,7 @@ class Dead(NamedTuple):
 
 def of_batch(
     batch: Batch,
-    body_format: Format,
+    api: Api,
     *,
     reason: str,
     message: str,
@@ -63,7 +65,7 @@ def of_batch(
     ambiguous: bool,
 ) -> list[Dead]:
     """Give the dead letters of a batch that the API will not take."""
-    texts = texts_of(batch, body_format)
+    texts = texts_of(batch, api)
     said, answered = printable(message), printable(answer)
     dead = []
     for origin, text in zip(batch.origins, texts, strict=True):
@@ -73,8 +75,11 @@ def of_batch(
     return dead
 
 
-def texts_of(batch: Batch, body_format: Format) -> Sequence[bytes]:
+def texts_of(batch: Batch, api: Api) -> Sequence[bytes | None]:
     """Give the JSON text of each record of a batch."""
+    body_format = api.format
+    if needs_records(api):
+        return [record_text(origin.value) for origin in batch.origins]
     if batch.parts:
         return batch.parts
     split = getattr(body_format, "split", None)
@@ -106,6 +111,19 @@ def of_failed(
         row,
     )
     return Dead(number, letter)
+
+
+def needs_records(api: Api) -> bool:
+    """Tell whether a record cannot be had of the body that it made, and has to be kept for it."""
+    return api.templates is not None or encode_of(api.format) is not None
+
+
+def record_text(record: Any) -> bytes | None:
+    """Give a record as JSON text; None where JSON cannot hold it."""
+    try:
+        return encode_value(record)
+    except UnencodableError:
+        return None
 
 
 def key_values(key: Key | None) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.api import Api
+    from rowferry.credentials import Credentials
     from rowferry.gate import Gate
     from rowferry.handoff import Handoff
     from rowferry.http.connection import ExchangeError
@@ -47,6 +48,7 @@ class Outcomes:
         api: what its answers mean, and how often to send again.
         ledger: counts what happens.
         handoff: is told of batches that are divided.
+        credentials: are asked for new ones.
         gate: is told of every answer.
         waiting: takes what is to be sent again.
         settling: takes what is done with.
@@ -66,6 +68,7 @@ class Outcomes:
         ledger: Ledger,
         handoff: Handoff,
         *,
+        credentials: Credentials,
         gate: Gate,
         waiting: Waiting,
         settling: Settling,
@@ -79,6 +82,7 @@ class Outcomes:
         self._api = api
         self._ledger = ledger
         self._handoff = handoff
+        self._credentials = credentials
         self._gate = gate
         self._waiting = waiting
         self._settling = settling
@@ -107,6 +111,7 @@ class Outcomes:
             count=batch.count,
             attempts=batch.attempts,
             keyed=self._key_line in batch.header,
+            method=batch.method,
         )
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
             pieces = sorted_out(
@@ -129,7 +134,7 @@ class Outcomes:
             case Fate.REJECTED:
                 self._reject(batch, RejectedError, verdict, response)
             case Fate.AUTH:
-                self._settling.stop_for(AuthError, verdict.reason, response)
+                self._ask_for_credentials(lane, batch, verdict, response)
             case Fate.STOP:
                 self._settling.stop_for(TransferError, verdict.reason, response)
             case _:
@@ -138,7 +143,7 @@ class Outcomes:
     def act_on_failure(self, lane: Lane, batch: Batch, failure: ExchangeError) -> None:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
-        verdict = Verdict(fate, str(failure))
+        verdict = Verdict(fate, self._credentials.redact(str(failure)))
         self._ledger.answers[0] += 1
         self._pass_gate(lane, verdict, monotonic())
         self._try_again(lane, batch, verdict, None)
@@ -246,6 +251,23 @@ class Outcomes:
         outage = self._gate.outage_since
         step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
         self._take(step, Failure(batch, attempts, verdict, response))
+
+    def _ask_for_credentials(
+        self, lane: Lane, batch: Batch, verdict: Verdict, response: Response
+    ) -> None:
+        """Send a batch again with new credentials, before all others; where none help, stop."""
+        delivered = self._ledger.delivered
+        before = batch.attempts or Attempts(
+            monotonic(), lane.delivered_before, delivered_since=delivered
+        )
+        attempts = before.after(Fate.AUTH, broken=False)
+        problem = self._credentials.refused(lane.head, attempts)
+        if problem:
+            self._settling.stop_for(AuthError, f"{verdict.reason}: {problem}", response)
+        elif not self.stopping:
+            self._ledger.problem = verdict.reason
+            self._waiting.add_first([batch.again(attempts)])
+            self._on_ready()
 
     def _take(self, step: Step, failure: Failure) -> None:
         """Do what is to be done with a batch that failed."""

@@ -24,12 +24,12 @@ from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
 from rowferry.exceptions import ConfigError, ExhaustedError, RejectedError, TransferError
-from rowferry.formats.contract import split_of
+from rowferry.formats.contract import encode_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
-from rowferry.letters import INTERRUPTED, Dead, of_failed
-from rowferry.recording import Recorded, RowKeys, Sending
+from rowferry.letters import INTERRUPTED, Dead, needs_records, of_failed, record_text
+from rowferry.recording import Recorded, RowKeys, Sending, Shaping
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
@@ -122,7 +122,7 @@ class Recording(Protocol):
 class Opening(Protocol):
     """What can open the journal of a transfer."""
 
-    def open(self, transform: Transform | None, ordering_key: str | None) -> Recording:
+    def open(self, shaping: Shaping) -> Recording:
         """
         Give the pass to begin or to go on with, on the reading thread.
 
@@ -244,6 +244,8 @@ class Run:
         self._keys = _idempotency_keys(transfer)
         self._recorder: Recording | None = None
         self._exhausted = False
+        self._templates = api.templates
+        self._encode = encode_of(api.format)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -328,7 +330,15 @@ class Run:
 
     def _open_journal(self, journal: Opening) -> None:
         transfer, ledger = self._transfer, self._ledger
-        self._recorder = journal.open(transfer.transform, transfer.ordering_key)
+        columns = self._templates.columns if self._templates else ()
+        self._recorder = journal.open(
+            Shaping(
+                transfer.transform,
+                transfer.ordering_key,
+                columns,
+                looked_at=needs_records(transfer.api),
+            )
+        )
         ledger.before = ledger.committed = self._recorder.book.counts
         self._on_loop(self._delivery.keep, self._recorder.book)
 
@@ -365,7 +375,13 @@ class Run:
         try:
             if self._recorder and keys:
                 return self._recorder.shape(chunk, keys)
-            return shape(chunk, transfer.transform, transfer.key, transfer.ordering_key)
+            return shape(
+                chunk,
+                transfer.transform,
+                transfer.key,
+                transfer.ordering_key,
+                self._templates.columns if self._templates else (),
+            )
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
@@ -391,45 +407,67 @@ class Run:
     ) -> int:
         """Encode records and hand them over; give their size in bytes."""
         ledger, transfer = self._ledger, self._transfer
-        bodies, errors = encode_chunk(shaped.records, kinds)
+        if self._encode:
+            bodies, errors = self._encode(shaped.records)
+        else:
+            bodies, errors = encode_chunk(shaped.records, kinds)
+        lines, headers = self._requests(shaped, bodies, errors)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
             errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
         failed = [_with_key(key, row) for key, row in shaped.failed]
-        unsent = {index: _unsendable(shaped, index, error) for index, error in errors.items()}
+        unsent = {index: _unsendable(shaped, index, errors[index]) for index in sorted(errors)}
         if recorded and recorded.stretch.replayed and transfer.api.on_ambiguous == "dead_letter":
             unsent = {
                 index: unsent.get(index) or _interrupted(shaped, index)
                 for index in range(len(bodies))
             }
-        dead = _dead(recorded, shaped, unsent, errors, bodies) if recorded else []
+        dead = _dead(recorded, shaped, unsent, errors) if recorded else []
         failed += unsent.values()
         if unsent:
-            shaped, bodies = shaped.without(unsent), list(_without(unsent, bodies))
+            shaped, bodies = shaped.without(unsent), _without(unsent, bodies)
+            lines, headers = _without(unsent, lines), _without(unsent, headers)
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
         sending = None
         if recorded:
             numbers, places = recorded.numbers, recorded.places
-            sending = Sending(_without(unsent, numbers), _without(unsent, places), bodies)
-        headers = self._headers(shaped, sending)
+            sending = Sending(_without(unsent, numbers), _without(unsent, places), shaped.records)
+        if keys := self._key_lines(shaped, sending):
+            headers = list(map(bytes.__add__, keys, headers)) if headers else keys
         origins = self._origins(shaped, sending.numbers if sending else ())
-        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=shaped.turns))
+        turns = shaped.turns
+        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=turns, lines=lines))
         if recorded:  # after its batches, so that what has none is known to have none
             self._on_loop(self._delivery.read, recorded.stretch, dead)
         self._fail(failed)
         return size
 
-    def _headers(self, shaped: Shaped, sending: Sending | None) -> list[bytes]:
+    def _key_lines(self, shaped: Shaped, sending: Sending | None) -> list[bytes]:
         """Give the lines with the idempotency keys of records; none where requests have none."""
         header = self._transfer.api.idempotency_header if self._keys else None
         if self._recorder and sending:
             return self._recorder.headers(header, sending)
         return self._keys.headers(header, shaped.keys) if self._keys and header else []
 
+    def _requests(
+        self, shaped: Shaped, bodies: list[bytes], errors: dict[int, UnencodableError]
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Give the line and the headers that each record makes; empty a body that is not sent."""
+        if self._templates is None:
+            return [], []
+        first = not self._ledger.records
+        rendered = self._templates.render(shaped.records, shaped.rows, first=first)
+        for index in rendered.bare:
+            bodies[index] = b""
+        for index, error in rendered.errors.items():
+            errors.setdefault(index, error)
+        return rendered.lines, rendered.headers
+
     def _origins(self, shaped: Shaped, numbers: Sequence[int]) -> list[Origin]:
         """Give where each record comes from; nothing where nobody may ask."""
-        values = repeat(None) if self._transfer.on_error is None else shaped.records
+        keep = self._transfer.on_error is not None or needs_records(self._transfer.api)
+        values = shaped.records if keep else repeat(None)
         if numbers:
             return list(map(Origin, shaped.keys or repeat(None), values, numbers))
         if self._transfer.on_error is None:
@@ -576,9 +614,9 @@ def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
     return row
 
 
-def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> Sequence[ItemT]:
+def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> list[ItemT]:
     """Give *items* but for those with these indexes."""
-    if not indexes:
+    if not indexes and isinstance(items, list):
         return items
     return [item for index, item in enumerate(items) if index not in indexes]
 
@@ -588,7 +626,6 @@ def _dead(
     shaped: Shaped,
     unsent: Mapping[int, FailedRow],
     errors: Mapping[int, UnencodableError],
-    bodies: Sequence[bytes],
 ) -> list[Dead]:
     """Give the dead letters of what a chunk has that is not to be sent."""
     dead = [
@@ -599,7 +636,8 @@ def _dead(
         key = shaped.keys[index] if shaped.keys else None
         number = recorded.numbers[index]
         if index not in errors:
-            dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=bodies[index]))
+            text = record_text(shaped.records[index])
+            dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=text))
         else:
             dead.append(of_failed(number, key, row, reason=errors[index].reason))
     return sorted(dead, key=lambda one: one.number)

@@ -9,7 +9,7 @@ from rowferry.transforms import PerRow, Shaped, key_of_each, shape, turns_of
 from rowferry.watermark import WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rowferry.pass_book import PassBook, Span
     from rowferry.records import Key, Row
@@ -47,11 +47,26 @@ class Recorded(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """Records that are about to be handed over: numbers and keys of their places, their texts."""
+    """Records that are about to be handed over, with the numbers and keys of their places."""
 
     numbers: Sequence[int]
     places: Sequence[Key]
-    bodies: Sequence[bytes]
+    records: Sequence[Any]
+
+
+class Shaping(NamedTuple):
+    """
+    How rows become records, as the transfer says.
+
+    Attributes:
+        columns: that requests need besides.
+        looked_at: whether records have to be values, and not JSON text.
+    """
+
+    transform: Transform | None
+    ordering_key: str | None = None
+    columns: Collection[str] = ()
+    looked_at: bool = False
 
 
 class Recorder:
@@ -60,17 +75,14 @@ class Recorder:
 
     Args:
         book: of the pass.
-        transform: of the transfer.
-        ordering_key: of the transfer.
+        shaping: of the transfer.
     """
 
-    def __init__(
-        self, book: PassBook, transform: Transform | None, ordering_key: str | None = None
-    ) -> None:
+    def __init__(self, book: PassBook, shaping: Shaping) -> None:
         self.book = book
         self._columns = book.columns
-        self._transform = transform
-        self._ordering_key = ordering_key
+        self._shaping = shaping
+        transform = shaping.transform
         self._by_row = transform is None or isinstance(transform, PerRow)
         self._next = 0
 
@@ -80,10 +92,11 @@ class Recorder:
 
     def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
         """Turn a chunk of rows into records, as `transforms.shape` does."""
-        if self._transform is None:
-            return Shaped(chunk, keys.positions, 0, (), turns_of(chunk, self._ordering_key))
-        columns = self._columns.position if self._by_row else self._columns.key
-        return shape(chunk, self._transform, columns or None, self._ordering_key)
+        transform, ordering_key, columns, _ = self._shaping
+        if transform is None:
+            return Shaped(chunk, keys.positions, 0, (), turns_of(chunk, ordering_key))
+        key = self._columns.position if self._by_row else self._columns.key
+        return shape(chunk, transform, key or None, ordering_key, columns)
 
     @property
     def has_room(self) -> bool:

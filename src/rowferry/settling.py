@@ -57,6 +57,7 @@ class Settling:
         budget: what the run may cost.
         ledger: counts what happens.
         handoff: where room is freed and failed rows are left.
+        redact: blots out of an answer what may be secret.
         keep_going: whether a rejected record leaves the run going (and is handed back).
         on_stop: called with the reason where the run has to stop.
 
@@ -74,6 +75,7 @@ class Settling:
         handoff: Handoff,
         *,
         keep_going: bool,
+        redact: Callable[[str], str],
         on_stop: Callable[[TransferError], None],
     ) -> None:
         self.keep_going = keep_going
@@ -83,6 +85,7 @@ class Settling:
         self._budget = budget
         self._ledger = ledger
         self._handoff = handoff
+        self._redact = redact
         self._on_stop = on_stop
         self._held: list[Rejection] = []
         self._given_up_from_start = 0
@@ -141,7 +144,8 @@ class Settling:
     def stop_for(self, kind: type[TransferError], reason: str, response: Response | None) -> None:
         """Stop the run with an error of *kind*."""
         exit_code = None if kind is not TransferError or self._ledger.delivered else 2
-        self._on_stop(kind(self.message(reason, response), exit_code=exit_code))
+        message = self.message(self._redact(reason), response)  # it may name where to, by the API
+        self._on_stop(kind(message, exit_code=exit_code))
 
     def message(self, reason: str, response: Response | None) -> str:
         """Say what the API answered, and the beginning of its answer."""
@@ -151,7 +155,7 @@ class Settling:
         """Give the beginning of an answer's body, without what may be secret."""
         if response is None:
             return ""
-        return self._api.redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
+        return self._redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
 
     def _message(self, reason: str, answer: str) -> str:
         answer = answer.strip()
@@ -197,7 +201,7 @@ class Settling:
         doubtful = batch.attempts is not None and batch.attempts.ever_doubtful
         return of_batch(
             batch,
-            self._api.format,
+            self._api,
             reason=rejection.word,
             message=rejection.reason,
             status=rejection.status,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gzip
 import json
 import random
 import threading
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from urllib.parse import parse_qsl
 
 import httptools
 
@@ -33,7 +35,8 @@ class Received:
         number: 0 for the first one of the server.
         headers: names in lower case.
         connection: number of the connection that it came on, from 0.
-        attempt: 1 where no request had this body before it; 2 for the second with it, and so on.
+        attempt: 1 where no request had this method, path and body before it; 2 for the second that
+            has them, and so on.
     """
 
     number: int
@@ -44,15 +47,31 @@ class Received:
     connection: int
     attempt: int = 1
 
+    def plain(self) -> bytes:
+        """Give the body, decompressed where it came so."""
+        packed = self.headers.get("content-encoding") == "gzip"
+        return gzip.decompress(self.body) if packed else self.body
+
     def json(self) -> Any:
         """Give the body, read as JSON."""
-        return json.loads(self.body)
+        return json.loads(self.plain())
+
+    def form(self) -> dict[str, str]:
+        """Give the body, read as a form."""
+        return dict(parse_qsl(self.plain().decode(), keep_blank_values=True))
 
     def records(self) -> list[Any]:
-        """Give the body's records: the items of an array, the lines of NDJSON, or the one."""
-        if self.headers.get("content-type") == "application/x-ndjson":
-            return [json.loads(line) for line in self.body.splitlines()]
-        value = self.json()
+        """
+        Give the body's records: the items of an array, the lines of NDJSON, a form, or the one.
+
+        Where there is no body there are none.
+        """
+        kind = self.headers.get("content-type")
+        if kind == "application/x-ndjson":
+            return [json.loads(line) for line in self.plain().splitlines()]
+        if kind == "application/x-www-form-urlencoded":
+            return [self.form()]
+        value = self.json() if self.body else []
         return value if isinstance(value, list) else [value]
 
 
@@ -120,8 +139,8 @@ class RandomFaults:
     """
     A behaviour: a share of the requests meets a fault, the others are taken.
 
-    What a request meets depends on the seed, its body and how often that body came before, and on
-    nothing else: not on the time, and not on the order.
+    What a request meets depends on the seed, its body (its path, where it has none) and how often
+    it came before, and on nothing else: not on the time, and not on the order.
 
     Args:
         share: of the requests, 0 to 1.
@@ -144,7 +163,8 @@ class RandomFaults:
 
     def __call__(self, request: Received) -> Reply:
         """Say what is to be done with a request."""
-        dice = random.Random(b"%d:%d:%b" % (self._seed, request.attempt, request.body))  # noqa: S311 (dice)
+        what = request.body or request.path.encode()
+        dice = random.Random(b"%d:%d:%b" % (self._seed, request.attempt, what))  # noqa: S311 (dice)
         if dice.random() < self._share:
             return dice.choice(self._faults)
         return self._then(request) if callable(self._then) else self._then
@@ -181,7 +201,7 @@ class FakeApi:
         self.connections = 0
         self.in_flight = 0
         self.most_in_flight = 0
-        self._seen: Counter[bytes] = Counter()
+        self._seen: Counter[tuple[str, str, bytes]] = Counter()
         self._held: list[Callable[[], None]] | None = None
         self._answer = answer
         self._tls = tls
@@ -332,8 +352,9 @@ class _Connection(asyncio.Protocol):
         path, headers, body = self._path.decode(), self._headers, self._body
         self._path, self._headers, self._body = b"", {}, b""
         number, seen = len(self._api.received), self._api._seen  # noqa: SLF001 (its other half)
-        seen[body] += 1
-        request = Received(number, method, path, headers, body, self._number, seen[body])
+        seen[method, path, body] += 1
+        attempt = seen[method, path, body]
+        request = Received(number, method, path, headers, body, self._number, attempt)
         self._unanswered += 1
         answer = self._api._take(request)  # noqa: SLF001 (its other half)
         if answer is None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rowferry.exceptions import ConfigError
 from rowferry.records import FailedRow, Key, Row
+from rowferry.templates import cell_of
 
 Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
@@ -71,6 +72,7 @@ class Shaped(NamedTuple):
         skipped: rows that gave no record, where that can be told.
         failed: rows whose own function raised, with their keys.
         turns: one a record, its row's value of the ordering key; empty where none was declared.
+        rows: one a record, those of the columns asked for that its row has; only with `per_row`.
         counts: records of each row, and `RAISED` where its own function raised; empty where rows
             are not told apart.
     """
@@ -80,6 +82,7 @@ class Shaped(NamedTuple):
     skipped: int
     failed: Sequence[tuple[Key | None, FailedRow]]
     turns: Sequence[tuple[Hashable]] = ()
+    rows: Sequence[Mapping[str, Any]] = ()
     counts: Sequence[int] = ()
 
     def without(self, indexes: Collection[int]) -> Shaped:
@@ -89,6 +92,7 @@ class Shaped(NamedTuple):
             records=[self.records[index] for index in kept],
             keys=[self.keys[index] for index in kept] if self.keys else (),
             turns=[self.turns[index] for index in kept] if self.turns else (),
+            rows=[self.rows[index] for index in kept] if self.rows else (),
         )
 
 
@@ -97,9 +101,13 @@ def shape(
     transform: Transform | None,
     key: tuple[str, ...] | None,
     ordering_key: str | None = None,
+    columns: Collection[str] = (),
 ) -> Shaped:
     """
     Turn a chunk of rows into records with their keys and turns.
+
+    Args:
+        columns: that requests need, so that `per_row` may leave them out of its records.
 
     Raises:
         ConfigError: a row or record has no such key column, a key stands twice in what a
@@ -108,7 +116,7 @@ def shape(
     if transform is None:
         return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key))
     if isinstance(transform, PerRow):
-        return _shape_each(rows, transform.function, key, ordering_key)
+        return _shape_each(rows, transform.function, key, ordering_key, columns)
     given = transform(rows)
     if given is None:
         raise ConfigError("transform gave None; it must return or yield the records of its chunk")
@@ -131,6 +139,7 @@ def _shape_each(
     function: Callable[[Row], Any],
     key: tuple[str, ...] | None,
     ordering_key: str | None,
+    columns: Collection[str],
 ) -> Shaped:
     """Call a function of one row on each; one that raises takes no other row along."""
     records: list[Any] = []
@@ -138,9 +147,11 @@ def _shape_each(
     failed: list[tuple[Key | None, FailedRow]] = []
     turns: list[tuple[Hashable]] = []
     counts: list[int] = []
+    cells: list[Mapping[str, Any]] = []
     for row in rows:
         row_key = key_of(row, key) if key else None
         row_turns = turns_of([row], ordering_key)  # before the function may change the row
+        row_cells = {name: cell_of(row, name) for name in columns}
         try:
             made = records_of(function(row))
         except ConfigError:
@@ -152,9 +163,11 @@ def _shape_each(
         counts.append(len(made))
         records += made
         turns += row_turns * len(made)
+        cells += [row_cells] * len(made)
         if row_key is not None:
             keys += [row_key if not index else (*row_key, index) for index in range(len(made))]
-    return Shaped(records, keys, counts.count(0), failed, turns, counts)
+    rest = cells if columns else ()
+    return Shaped(records, keys, counts.count(0), failed, turns, rest, counts)
 
 
 def turns_of(rows: Sequence[Row], ordering_key: str | None) -> list[tuple[Hashable]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class UnencodableError(ValueError):
-    """A value that JSON cannot hold; the message names the column and the remedy."""
+    """A value that cannot be sent as it is; the message names the column and the remedy."""
 
     reason = "unsendable"
     """See `RejectedError`."""
@@ -120,6 +120,28 @@ def encode_value(value: Any) -> bytes:
         raise UnencodableError(f"{_deep_column(value)}nested too deep for JSON text") from error
 
 
+def text_of(value: Any, column: str) -> str:
+    """
+    Give a cell as the text that it has in JSON, without quotes: for URLs, headers and forms.
+
+    Args:
+        column: for the message of an error.
+
+    Raises:
+        UnencodableError: it is a list or an object, or JSON cannot hold it.
+    """
+    text = _encode(_plain(value, (column,))).strip()
+    if text[:1] in b"{[":
+        problem = "holds values of its own; give one text or number in a transform"
+        raise _error((column,), type(value).__name__, problem)
+    if text[:1] != b'"':
+        return text.decode()
+    try:
+        return msgspec.json.decode(text, type=str)
+    except msgspec.DecodeError as error:
+        raise _error((column,), "RawJSON", "holds no JSON") from error
+
+
 def too_large(
     values: Sequence[Any], bodies: Sequence[bytes], most: int
 ) -> dict[int, UnencodableError]:
@@ -135,7 +157,7 @@ def too_large(
 
 def _deep_column(value: Any) -> str:
     """Name the column that is nested too deep."""
-    for name, cell in _named(value) or ():
+    for name, cell in named(value) or ():
         try:
             _encode(_plain(cell, ()))
         except RecursionError:
@@ -147,10 +169,10 @@ def _deep_column(value: Any) -> str:
 
 def _largest(value: Any) -> str:
     """Name the column that takes most of a record."""
-    named = _named(value)
-    if named is None:
+    pairs = named(value)
+    if pairs is None:
         return ""
-    name, _ = max(named, key=lambda pair: len(encode_value(pair[1])))
+    name, _ = max(pairs, key=lambda pair: len(encode_value(pair[1])))
     return f"column {name!r} takes most of it: "
 
 
@@ -225,9 +247,9 @@ def _plain(value: Any, path: tuple[str, ...]) -> Any:
 
 def _plain_other(value: Any, path: tuple[str, ...]) -> Any:
     """Treat the types that are rarer in rows: containers, records, subclasses, what is refused."""
-    named = _named(value)
-    if named is not None:
-        pairs = [(_name(name, path), cell) for name, cell in named]
+    cells = named(value)
+    if cells is not None:
+        pairs = [(_name(name, path), cell) for name, cell in cells]
         plain = {name: _plain(cell, (*path, name)) for name, cell in pairs}
         if len(plain) < len(pairs):
             twice = next(name for name, _ in pairs if [known for known, _ in pairs].count(name) > 1)
@@ -247,7 +269,7 @@ def _plain_other(value: Any, path: tuple[str, ...]) -> Any:
     raise _error(path, type(value).__name__, getattr(value, "reason", problem))
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """Give the (name, value) pairs of what becomes a JSON object; None for anything else."""
     if isinstance(value, Mapping):
         return value.items()
@@ -318,9 +340,11 @@ def _text(value: str, path: tuple[str, ...]) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        problem = f"is no valid Unicode (position {error.start}); repair it in a transform"
-        raise _error(path, "the text", problem) from error
-    return value
+        at = error.start
+    else:
+        return value
+    problem = f"is no valid Unicode (position {at}); repair it in a transform"
+    raise _error(path, "the text", problem)  # not from the other: that holds the text
 
 
 def _integer(value: int, path: tuple[str, ...]) -> int:

@@ -62,7 +62,8 @@ class Rules(msgspec.Struct, frozen=True):
         success_status: the statuses that acknowledge a request.
         retry_on_status: the statuses after which records are sent again; None means the table's.
             Those that it adds are ambiguous, those that it leaves out are rejections.
-        method: of the requests.
+        method: of the requests; empty where it differs from request to request.
+        expired_status: the statuses by which the API says that credentials are not accepted.
         origin: scheme, host and port, to tell a redirect within the API from one elsewhere.
 
     Source: RFC 9110, sections 10.2.3 and 15.
@@ -72,6 +73,7 @@ class Rules(msgspec.Struct, frozen=True):
     retry_on_status: Collection[int] | None = None
     method: str = "POST"
     origin: str = ""
+    expired_status: Collection[int] = (_UNAUTHORIZED,)
 
     def judge(
         self,
@@ -81,6 +83,7 @@ class Rules(msgspec.Struct, frozen=True):
         count: int = 1,
         attempts: Attempts | None = None,
         keyed: bool = False,
+        method: str = "",
     ) -> Verdict:
         """
         Say what a complete answer means.
@@ -91,18 +94,19 @@ class Rules(msgspec.Struct, frozen=True):
             count: records in the request.
             attempts: of them before this one; None where this was the first.
             keyed: whether the request carried an idempotency key of ours.
+            method: of the request, where it is not the same for all.
         """
         reason = f"the API answered {response.status}"
         when = bool(response.header(b"retry-after"))
         fate = self.fate(response.status, when=when)
         if fate is Fate.REJECTED:
-            fate = self._looked_at(response.status, count, attempts)
+            fate = self._looked_at(response.status, count, attempts, method or self.method)
         if fate is Fate.REJECTED and keyed and _may_clash(response.status, attempts):
             return Verdict(fate, f"{reason}{_CLASH}", word="key_conflict")
         if fate is Fate.REFUSED:
             return Verdict(fate, reason, pause_asked(response, now))
         if fate is Fate.AUTH:
-            return Verdict(fate, f"{reason}: it does not accept the credentials in headers=")
+            return Verdict(fate, reason)
         if fate is Fate.STOP:
             return Verdict(fate, self._stops(response, reason))
         return Verdict(fate, reason)
@@ -117,7 +121,7 @@ class Rules(msgspec.Struct, frozen=True):
         """
         if status in self.success_status:
             return Fate.DELIVERED
-        fate = _meaning(status, when=when)
+        fate = Fate.AUTH if status in self.expired_status else _meaning(status, when=when)
         if self.retry_on_status is not None:
             if status in self.retry_on_status:
                 return fate if fate in RETRYABLE else Fate.AMBIGUOUS
@@ -128,14 +132,16 @@ class Rules(msgspec.Struct, frozen=True):
     def fate_of_item(self, status: int, attempts: Attempts | None) -> Fate:
         """Say what the status of one record of a batch means."""
         fate = self.fate(status)
-        return self._looked_at(status, 1, attempts) if fate is Fate.REJECTED else fate
+        if fate is not Fate.REJECTED:
+            return fate
+        return self._looked_at(status, 1, attempts, self.method)
 
-    def _looked_at(self, status: int, count: int, attempts: Attempts | None) -> Fate:
+    def _looked_at(self, status: int, count: int, attempts: Attempts | None, method: str) -> Fate:
         """Judge a rejection by what was sent, and how often."""
         if attempts and attempts.ever_doubtful:
             if status == _CONFLICT and not attempts.conflicts:
                 return Fate.CONFLICT
-            if status == _MISSING and self.method == "DELETE":
+            if status == _MISSING and method == "DELETE":
                 return Fate.DELIVERED
         if count > 1:
             if status == _TOO_LARGE:
@@ -174,8 +180,6 @@ def _meaning(status: int, *, when: bool) -> Fate:
     """Give what the table has for a status that is no success."""
     if status in _REFUSING or (status == _SERVICE_UNAVAILABLE and when):
         return Fate.REFUSED
-    if status == _UNAUTHORIZED:
-        return Fate.AUTH
     if status < 400 or status == _PROXY_AUTH:  # noqa: PLR2004 (2xx, 3xx)
         return Fate.STOP
     if status < _SERVER_ERROR or status in _PERMANENT:

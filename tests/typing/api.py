@@ -207,3 +207,33 @@ except TransferError as error:
 except SourceError as error:
     print(error.report)
 print(etl.__version__)
+
+
+# APIs
+
+
+class Signed:
+    """A scheme of one's own."""
+
+    def sign(self, request: etl.auth.Request) -> dict[str, str]:
+        return {"X-Signature": f"{request.method} {request.path} {len(request.body)}"}
+
+
+class Session:
+    """A scheme of one's own with a token."""
+
+    def flow(self) -> etl.auth.Flow:
+        answer = yield etl.auth.Request("POST", "https://h/login", {"A": "b"}, b"me")
+        return etl.auth.Token({"X-Session": answer.json()["session"]}, expires_in=5)
+
+
+for scheme in (
+    etl.auth.Basic("me", "secret"),
+    etl.auth.Bearer("token"),
+    etl.auth.ApiKey("key", query="api_key"),
+    etl.auth.OAuth2ClientCredentials("https://h/token", "id", "secret", "scope"),
+    Signed(),
+    Session(),
+):
+    etl.Api("https://h/{id}", method="{op}", headers={"X": "{x}"}, auth=scheme, compression="gzip")
+etl.Api("http://h/", body_format="form", auth=Signed(), allow_plain_http=True)

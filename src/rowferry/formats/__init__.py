@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import ConfigError
-from rowferry.formats import json, json_array, ndjson
+from rowferry.formats import form, json, json_array, ndjson
 
 if TYPE_CHECKING:
     from rowferry.formats.contract import Format
 
 FORMATS: dict[str, Format] = {
-    format_.name: format_ for format_ in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT)
+    one.name: one for one in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, form.FORMAT)
 }
 """Every format by its name."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rowferry.values import UnencodableError
 
 
 class Format(Protocol):
@@ -47,6 +49,25 @@ class Splittable(Format, Protocol):
     def split(self, body: bytes, sizes: Sequence[int]) -> list[bytes]:
         """Give the JSON texts of which `join` made *body*, by the size of each in bytes."""
         ...
+
+
+class Encoding(Format, Protocol):
+    """
+    A format that makes the texts of records itself; without it they are JSON.
+
+    It is no duty.
+    """
+
+    def encode(self, records: Sequence[Any]) -> tuple[list[bytes], dict[int, UnencodableError]]:
+        """Give a text a record, and by index the errors of those that have none (an empty text)."""
+        ...
+
+
+def encode_of(
+    body_format: Format,
+) -> Callable[[Sequence[Any]], tuple[list[bytes], dict[int, UnencodableError]]] | None:
+    """Give the `encode` of a format; None where it has none."""
+    return getattr(body_format, "encode", None)
 
 
 def split_of(body_format: Format) -> Callable[[bytes, Sequence[int]], list[bytes]] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from rowferry.exceptions import ConfigError
 
@@ -19,6 +20,7 @@ _UNPRINTABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _HOST = re.compile(r"[-.0-9A-Z_a-z]+|[0-9A-Fa-f:.]+(%[-.0-9A-Z_a-z]+)?")
 """A name, or an address of IPv6 with or without a zone."""
 
+_BRACE = re.compile(r"[{}]")
 _KEPT_AS_IT_IS = "/%:@!$&'()*+,;=~-._?"
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "host", "expect"})
 _METHODS_WITHOUT_A_BODY = frozenset({"CONNECT", "HEAD", "TRACE"})
@@ -44,6 +46,16 @@ class Endpoint(NamedTuple):
     target: str
 
     @property
+    def loopback(self) -> bool:
+        """Whether what is sent there never leaves this machine."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    @property
     def origin(self) -> str:
         """Scheme, host and port, as they stand in a URL."""
         return f"{'https' if self.tls else 'http'}://{self.authority}"
@@ -66,23 +78,37 @@ def parse_url(url: Any) -> Endpoint:
         raise ConfigError(f"url must be text, not {type(url).__name__}")
     try:
         parts = urlsplit(url.strip())
-        port = parts.port
+        port = None if _BRACE.search(parts.netloc) else parts.port
     except ValueError as error:
         if "@" in url:  # the words of the error may hold a part of the password
             raise ConfigError("url cannot be read; is a password in it?") from None
         raise ConfigError(f"url cannot be read: {error}") from error
     shown = url.partition("?")[0] if "@" not in url else "the one given"
+    if _BRACE.search(parts.netloc):
+        raise ConfigError("url has a brace before its path: the host never comes from a record")
     if parts.scheme not in {"http", "https"}:
         raise ConfigError(f"url must begin with http:// or https://, not be {shown!r}")
     if not parts.hostname:
         raise ConfigError(f"url has no host: {shown!r}")
     if parts.username is not None or parts.password is not None:
-        raise ConfigError("url holds a user or password; give them in headers={'Authorization': …}")
+        raise ConfigError("url holds a user or password; give them in auth=auth.Basic(…)")
     tls = parts.scheme == "https"
     host = _ascii_host(parts.hostname)
-    return Endpoint(
-        host, _port(port, tls=tls), tls, _authority(host, port), _target(parts.path, parts.query)
-    )
+    target = quoted(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
+    return Endpoint(host, _port(port, tls=tls), tls, _authority(host, port), target)
+
+
+def without_userinfo(url: Any) -> tuple[Any, tuple[str, str] | None]:
+    """Give a URL without the user and password in it, and these; None where it has none."""
+    try:
+        parts = urlsplit(url.strip() if isinstance(url, str) else "")
+    except ValueError:  # `parse_url` says what is wrong
+        return url, None
+    userinfo, mark, host = parts.netloc.rpartition("@")
+    if not mark or _BRACE.search(userinfo):
+        return url, None
+    user, _, password = userinfo.partition(":")
+    return parts._replace(netloc=host).geturl(), (unquote(user), unquote(password))
 
 
 def _port(port: int | None, *, tls: bool) -> int:
@@ -106,9 +132,9 @@ def _ascii_host(host: str) -> str:
     return name
 
 
-def _target(path: str, query: str) -> str:
-    target = f"{path or '/'}{'?' if query else ''}{query}"
-    return quote(target, safe=_KEPT_AS_IT_IS)
+def quoted(text: str) -> str:
+    """Percent-encode what users wrote, but for what has a meaning in a path or query."""
+    return quote(text, safe=_KEPT_AS_IT_IS)
 
 
 def check_method(method: Any) -> None:
@@ -145,8 +171,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def request_head(method: str, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:
-    """Make the head of a request up to and with the name Content-Length, its last header."""
-    lines = [f"{method} {endpoint.target} HTTP/1.1", f"Host: {endpoint.authority}"]
+    """
+    Make the head of a request up to and with the name Content-Length, its last header.
+
+    Args:
+        method: empty where the first line differs from request to request, and goes before this.
+    """
+    lines = [f"{method} {endpoint.target} HTTP/1.1" if method else ""]
+    lines += [f"Host: {endpoint.authority}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
