@@ -6,7 +6,7 @@ import ssl
 import pytest
 import trustme
 
-from rowferry.testing import FakeApi
+from rowferry.testing import Answer, FakeApi
 
 
 def test_doctor_finds_all_well(rowferry, job):
@@ -61,6 +61,57 @@ def test_doctor_tells_of_a_certificate_that_fails(rowferry, job):
     assert "name its authority as ca" in bad.stdout
     assert good.returncode == 0
     assert "certificate valid until" in good.stdout
+
+
+def test_doctor_gets_a_token_where_the_api_wants_one(rowferry, job):
+    def behave(request):
+        if request.path == "/token":
+            right = b"client_secret=s3cret" in request.body
+            return Answer(body=b'{"access_token": "t0ken"}') if right else 401
+        return 204 if request.headers.get("authorization") == "Bearer t0ken" else 401
+
+    path = job("""
+        [jobs.sensors.api.auth]
+        type = "oauth2_client_credentials"
+        token_url = "${TOKENS}"
+        client_id = "me"
+        client_secret = "${SECRET}"
+        client_auth = "body"
+    """)
+    with FakeApi(behave) as api:
+        env = {"API": api.url, "TOKENS": api.url.replace("records", "token"), "SECRET": "s3cret"}
+        good = rowferry("doctor", path, env=env)
+        bad = rowferry("doctor", path, env={"SECRET": "wr0ng"})
+        plan = rowferry("plan", path)
+    assert (good.returncode, bad.returncode, plan.returncode) == (0, 5, 0)
+    assert "t0ken" not in good.stdout + bad.stdout + plan.stdout
+    assert "s3cret" not in good.stdout
+    assert "wr0ng" not in bad.stdout
+    assert "a token besides" in plan.stdout
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "type = 'basic', user = 'me', password = '${SECRET}'",
+        "type = 'bearer', token = '${SECRET}'",
+        "type = 'api_key', value = '${SECRET}', header = 'X-Key'",
+    ],
+)
+def test_doctor_and_plan_use_credentials_and_show_none(rowferry, job, auth):
+    path = job(f"api.auth = {{ {auth} }}\n")
+    with FakeApi(lambda request: 200 if _credential(request) else 401) as api:
+        done = rowferry("doctor", path, env={"API": api.url, "SECRET": "s3cret"})
+        plan = rowferry("plan", path)
+        assert rowferry("run", path).returncode == 0
+        credential = _credential(api.received[-1])
+    assert (done.returncode, plan.returncode) == (0, 0)
+    for text in ("s3cret", credential.split()[-1]):
+        assert text not in done.stdout + plan.stdout
+
+
+def _credential(request):
+    return request.headers.get("authorization") or request.headers.get("x-key")
 
 
 def test_doctor_looks_at_files_and_destinations(rowferry, folder):

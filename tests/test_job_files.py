@@ -11,10 +11,11 @@ from textwrap import dedent
 import pytest
 
 import rowferry as etl
+from rowferry import auth
 from rowferry.config import MistakesError, read_job_file
 from rowferry.config.environment import Environment, MissingError
 from rowferry.config.job import Destination, Job, Source
-from rowferry.config.kinds import Kind, kind_of
+from rowferry.config.kinds import SCHEMES, Kind, kind_of
 from rowferry.config.options import options_of
 from rowferry.config.schema import schema
 from rowferry.exceptions import ConfigError
@@ -145,6 +146,36 @@ def test_secrets_are_shown_by_name_and_never_in_a_value(write, monkeypatch):
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [
+        ("type = 'bearer', token = '${SECRET}'", auth.Bearer("s3cret")),
+        ("type = 'basic', user = 'me', password = '${SECRET}'", auth.Basic("me", "s3cret")),
+        ("type = 'api_key', value = '${SECRET}', header = 'X-K'", auth.ApiKey("s3cret", "X-K")),
+        (
+            (
+                "type = 'oauth2_client_credentials', token_url = 'https://t/', client_id = 'i', "
+                "client_secret = '${SECRET}', client_auth = 'body'"
+            ),
+            auth.OAuth2ClientCredentials("https://t/", "i", "s3cret", client_auth="body"),
+        ),
+    ],
+)
+def test_auth_is_a_table_whose_type_tells_the_scheme(write, monkeypatch, text, scheme):
+    monkeypatch.setenv("SECRET", "s3cret")
+    path = write(f"""
+        [jobs.x]
+        source = {{ url = "sqlite:///x", table = "t" }}
+        api = {{ url = "https://a/", auth = {{ {text} }} }}
+    """)
+    assert read_job_file(path).jobs["x"].api == etl.Api("https://a/", auth=scheme)
+
+
+def test_every_scheme_of_the_library_can_be_in_a_file():
+    there = {name for name, value in vars(auth).items() if hasattr(value, "secrets")}
+    assert set(SCHEMES) == there == {"Basic", "Bearer", "ApiKey", "OAuth2ClientCredentials"}
+
+
 def test_only_the_jobs_that_are_asked_for_are_looked_at(write):
     path = write("""
         [jobs.good]
@@ -206,6 +237,13 @@ PLANTED = [  # a job's text, where the mistake is, a word of what is said
     ("api.headers = { X = '${NOT_SET_ANYWHERE}' }", "api.headers.X", "NOT_SET_ANYWHERE is not set"),
     ("api.headers = { X = '${file:nowhere}' }", "api.headers.X", "cannot read the file nowhere"),
     ("api.headers = { 'X Y' = 'z' }", "api.headers", "no name of a header"),
+    ("api.auth = 'bearer'", "api.auth", "a table of options, not 'bearer'"),
+    ("api.auth = { token = '${PATH}' }", "api.auth", "type is missing: 'basic', 'bearer'"),
+    ("api.auth = { type = 'bearr' }", "api.auth.type", "did you mean bearer?"),
+    ("api.auth = { type = 'bearer', token = 'abc' }", "api.auth.token", "write ${NAME}"),
+    ("api.auth = { type = 'bearer' }", "api.auth", "token is missing"),
+    ("api.auth = { type = 'basic', user = 5 }", "api.auth.user", "expected text, not 5"),
+    ("api.compression = 'gzp'", "api.compression", "did you mean gzip?"),
     ("api.body_format = 'ndjsn'", "api.body_format", "did you mean ndjson?"),
     ("api.batch_size = 0", "api.batch_size", "at least 1"),
     ("api.batch_size = 2", "api.batch_size", "must be 1 with body_format 'json'"),

@@ -53,7 +53,7 @@ def _options(place: tuple[str, ...], table: type) -> Iterator[Given]:
     for option in options_of(table).values():
         if option.name in _ELSEWHERE:
             continue
-        if option.kind.tables and not option.kind.scalars:
+        if len(option.kind.tables) == 1 and not option.kind.scalars:
             yield from _options((*place, option.name), option.kind.tables[0])
         else:
             yield Given((*place, option.name), option)
@@ -72,7 +72,7 @@ def _declared(option: Option) -> dict[str, Any]:
     """Say to click how an option is written."""
     kind = option.kind
     declared: dict[str, Any] = {"default": None, "help": _help(option)}
-    if kind.values:
+    if kind.values or len(kind.tables) > 1:
         return declared | {"multiple": True, "metavar": "NAME=VALUE"}
     if kind.scalars == {bool}:
         return declared | {"is_flag": True, "flag_value": "true"}
@@ -133,7 +133,8 @@ def _written(given: Given, value: Any) -> Any:
     kind = given.option.kind
     if not isinstance(value, tuple):
         return value
-    if kind.values and (not kind.items or "=" in value[0]):
+    named = kind.values and (not kind.items or "=" in value[0])
+    if named or len(kind.tables) > 1:
         separator = ":" if given.place[-1] == "headers" else "="
         return dict(_named(given, item, separator) for item in value)
     if kind.scalars and len(value) == 1:

@@ -75,6 +75,8 @@ def _summary(job: Job, plan: Plan) -> list[str]:
     api = job.to_api
     size = api.records_per_request
     lines = [f"{rows}, {size:,} a request at most: {api}"]
+    if hasattr(api.scheme, "flow"):
+        lines.append("each request has a token besides, which is fetched when the job runs")
     if job.transform is not None:
         lines[0] += " (if the transform makes one record of each row)"
     if plan.latency is None:

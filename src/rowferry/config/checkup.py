@@ -11,9 +11,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import connections
+from rowferry.auth import Request, parse_token_url
+from rowferry.batches import MAX_BODY, Response
 from rowferry.config.work import query_of, rows_of
 from rowferry.databases import recognise
-from rowferry.exceptions import ConfigError, RowferryError
+from rowferry.exceptions import AuthError, ConfigError, RowferryError
 from rowferry.extract import iter_rows
 from rowferry.keyset import as_table
 from rowferry.row_factories import tuple_row_factory
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from rowferry.api import Api
     from rowferry.config.job import Job, Source
+    from rowferry.http.endpoint import Endpoint
 
 _UNREACHABLE = 4
 _CONFIGURATION = 2
@@ -203,27 +206,66 @@ def _certificate(api: Api) -> str:
 
 def _credentials(api: Api) -> str:
     """Ask with a HEAD, which changes nothing; any answer but a refusal will do."""
-    status = _head(api)
+    endpoint = api.endpoint
+    target = endpoint.target.partition("{")[0]  # what records make of it is not known here
+    credentials = _of_scheme(api, f"{endpoint.origin}{target}")
+    plain = {name: value for name, value in api.headers.items() if "{" not in value}
+    status = _asked("HEAD", endpoint, target, {**plain, **credentials}, api).status
     if status in _REFUSED:
         raise _Trouble(
-            f"the API answered {status} to a HEAD: are the headers right, and is what they hold "
-            "still valid?",
+            f"the API answered {status} to a HEAD: are the credentials right, and still valid?",
             _AUTHENTICATION,
         )
     return f"the API answered {status} to a HEAD, which refuses no credentials"
 
 
-def _head(api: Api) -> int:
-    endpoint = api.endpoint
+def _of_scheme(api: Api, url: str) -> dict[str, str]:
+    """Give the headers of the API's auth; where it is a token, get one."""
+    scheme: Any = api.scheme
+    headers = dict(getattr(scheme, "headers", {}))
+    if hasattr(scheme, "flow"):
+        try:
+            headers |= _token(scheme.flow(), api)
+        except AuthError as error:
+            raise _Trouble(str(error), _AUTHENTICATION) from error
+    if hasattr(scheme, "sign"):
+        headers |= scheme.sign(Request("HEAD", url, headers))
+    return headers
+
+
+def _token(flow: Any, api: Api) -> dict[str, str]:
+    """Get a token as the library would: each request of *flow* is sent, and its answer told."""
+    request = next(flow)
+    while True:
+        where = parse_token_url(request.url)
+        answer = _asked(
+            request.method, where, where.target, dict(request.headers), api, request.body
+        )
+        try:
+            request = flow.send(answer)
+        except StopIteration as ended:
+            return dict(ended.value.headers)
+
+
+def _asked(
+    method: str,
+    endpoint: Endpoint,
+    target: str,
+    headers: dict[str, str],
+    api: Api,
+    body: bytes | None = None,
+) -> Response:
+    """Send a request, and give its answer."""
     make: Any = http.client.HTTPSConnection if endpoint.tls else http.client.HTTPConnection
     more: dict[str, Any] = {"context": api.tls_context} if endpoint.tls else {}
     connection = make(endpoint.host, endpoint.port, timeout=api.request_timeout, **more)
     try:
-        connection.request("HEAD", endpoint.target, headers=dict(api.headers))
-        return int(connection.getresponse().status)
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        return Response(answer.status, (), answer.read(MAX_BODY))
     except (OSError, http.client.HTTPException) as error:
-        raise _Trouble(
-            f"no answer to a HEAD: {error or type(error).__name__}", _UNREACHABLE
-        ) from error
+        why = str(error) or type(error).__name__
+        where = f"{endpoint.host} port {endpoint.port}"
+        raise _Trouble(f"no answer of {where} to a {method}: {why}", _UNREACHABLE) from error
     finally:
         connection.close()

@@ -150,8 +150,9 @@ def _source(name: str, source: str, table: Table) -> Iterator[str]:
 def _api(name: str, api: str) -> Iterator[str]:
     yield f"[jobs.{name}.api]"
     yield f"url = {_toml(api)}"
-    yield '# headers = { Authorization = "Bearer ${TOKEN}" }'
-    yield from _options(Api, {"url", "headers"})
+    yield '# headers = { Accept-Language = "en" }'
+    yield '# auth = { type = "bearer", token = "${TOKEN}" }  # or basic, api_key, oauth2_…'
+    yield from _options(Api, {"url", "headers", "auth"})
     for table, kind in (("retry", Retry), ("limits", Limits)):
         yield ""
         yield f"# [jobs.{name}.api.{table}]"

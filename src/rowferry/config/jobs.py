@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#@]+)@")
+_URL = re.compile(r"\.(?:url|api|proxy)$")
+_HEADER = re.compile(r"\.api\.headers\.([^.]+)$")
+_SECRET = re.compile(r"\.api\.auth\.(?:password|token|value|client_secret)$")
 _SQLITE = b"SQLite format 3\0"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -243,24 +246,23 @@ def _text_of(reading: Reading, path: str, file: Path) -> Any:
         return reading.wrong(path, f"{file} is not UTF-8")
 
 
-def _open_secrets(path: str, table: Any) -> Iterator[Mistake]:
+def _open_secrets(path: str, value: Any) -> Iterator[Mistake]:
     """Find what should not stand in a file: passwords in URLs, headers with credentials."""
-    if not isinstance(table, Mapping):
-        return
-    for place in ("source", "destination"):
-        url = table[place].get("url") if isinstance(table.get(place), Mapping) else None
-        if holds_password(url):
-            yield Mistake(
-                f"{path}.{place}.url", "holds a password; write ${NAME} in its place, and set NAME"
-            )
-    api = table.get("api")
-    headers = api.get("headers") if isinstance(api, Mapping) else None
-    for name, value in headers.items() if isinstance(headers, Mapping) else ():
-        if isinstance(value, str) and SECRET_HEADER.search(name) and "${" not in value:
-            yield Mistake(
-                f"{path}.api.headers.{name}",
-                "a secret does not belong into a file; write ${NAME} in its place, and set NAME",
-            )
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _open_secrets(f"{path}.{name}", inner)
+    elif isinstance(value, str) and _URL.search(path) and holds_password(value):
+        yield Mistake(path, "holds a password; write ${NAME} in its place, and set NAME")
+    elif isinstance(value, str) and "${" not in value and _is_secret(path):
+        yield Mistake(
+            path, "a secret does not belong into a file; write ${NAME} in its place, and set NAME"
+        )
+
+
+def _is_secret(path: str) -> bool:
+    """Tell whether what stands at a path is secret by its place."""
+    header = _HEADER.search(path)
+    return bool(_SECRET.search(path) or (header and SECRET_HEADER.search(header[1])))
 
 
 def holds_password(url: Any) -> bool:

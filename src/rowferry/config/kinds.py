@@ -6,13 +6,17 @@ import builtins
 import collections.abc
 import dataclasses
 import datetime as dt
+import operator
+import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from typing import Any, Literal, Union, get_args, get_origin
+
+from rowferry import auth
 
 SCALARS: Mapping[type, str] = {
     str: "text",
@@ -21,6 +25,16 @@ SCALARS: Mapping[type, str] = {
     bool: "true or false",
     dt.timedelta: "a time such as '90s', '15m', '2h' or '1d'",
 }
+
+
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+SCHEMES: Mapping[str, type] = {
+    name: value
+    for name, value in vars(auth).items()
+    if dataclasses.is_dataclass(value) and isinstance(value, type) and hasattr(value, "secrets")
+}
+"""What `auth` may be in a file: every scheme of the library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +47,8 @@ class Kind:
         words: texts of which it is one.
         items: of an array.
         values: of a table whose keys are anybody's.
-        tables: dataclasses, for a table whose keys are their fields.
+        tables: dataclasses, for a table whose keys are their fields. Of several a `type` in it
+            tells which; see `tagged`.
         code: whether it may name a function, as `module:function`.
         anything: whether it may be whatever TOML can say.
         nothing: whether Python's None is one, for which TOML has no word: it is written `false`.
@@ -82,6 +97,11 @@ _SINGLE: Mapping[Any, Kind] = {
     type(None): Kind(nothing=True),
     **{scalar: Kind(frozenset({scalar})) for scalar in SCALARS},
 }
+
+
+def tagged(tables: Sequence[type]) -> dict[str, type]:
+    """Give dataclasses by what stands for each in a file: `api_key` for ApiKey."""
+    return {_CAPITAL.sub("_", table.__name__).lower(): table for table in tables}
 
 
 def kind_of(hint: Any) -> Kind:
@@ -145,6 +165,8 @@ class _Names(dict[str, Any]):
             raise KeyError(name)
         if name in self._aliases:
             return eval(self._aliases[name], {}, self)  # noqa: S307 (an alias in our own source)
+        if name == "Auth":
+            return reduce(operator.or_, SCHEMES.values())
         if name in _FUNCTIONS:
             return Callable[..., Any]
         for place in (collections.abc, typing, builtins):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rowferry.config.environment import Environment, MissingError
-from rowferry.config.kinds import Kind, hints
+from rowferry.config.kinds import Kind, hints, tagged
 from rowferry.config.mistakes import Mistake, nearest
 from rowferry.config.options import Option, options_of
 from rowferry.exceptions import ConfigError
@@ -121,6 +121,8 @@ class Reading:
         return self.wrong(path, f"expected {kind}, not {_shown(given)}")
 
     def _of_table(self, path: str, kind: Kind, given: Mapping[str, Any]) -> Any:
+        if len(kind.tables) > 1:
+            return self._of_type(path, tagged(kind.tables), given)
         if kind.tables:
             return self.table(path, kind.tables[0], given)
         if not kind.values:
@@ -129,6 +131,18 @@ class Reading:
             name: self.value(f"{path}.{name}", kind.values, value) for name, value in given.items()
         }
         return WRONG if any(value is WRONG for value in read.values()) else read
+
+    def _of_type(self, path: str, tables: Mapping[str, type], given: Mapping[str, Any]) -> Any:
+        """Give what a table is whose `type` tells it."""
+        told = given.get("type")
+        words = Kind(words=tuple(tables))
+        if told is None:
+            return self.wrong(path, f"type is missing: {words}")
+        word = self.value(f"{path}.type", words, told)
+        if word is WRONG:
+            return WRONG
+        rest = {name: value for name, value in given.items() if name != "type"}
+        return self.table(path, tables[word], rest)
 
     def _filled(self, path: str, given: Any) -> Any:
         """Fill in the texts of a value that may be anything."""
@@ -213,7 +227,7 @@ def unknown(name: str, options: Mapping[str, Option]) -> str:
     """Say that there is no such option, and which one was probably meant, or where it belongs."""
     for option in options.values():
         for table in option.kind.tables:
-            if name in options_of(table):
+            if name in options_of(table) and len(option.kind.tables) == 1:
                 return f"there is no such option here; {name} belongs into the table {option.name}"
     there_are = "" if nearest(name, options) else f"; there are: {', '.join(options)}"
     return f"there is no such option{nearest(name, options)}{there_are}"

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from rowferry.config.job import Job
+from rowferry.config.kinds import tagged
 from rowferry.config.options import Option, options_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ def _table(table: type) -> dict[str, Any]:
     return found
 
 
+def _of_type(name: str, table: type) -> dict[str, Any]:
+    found = _table(table)
+    found["properties"] = {"type": {"const": name}, **found["properties"]}
+    found["required"] = ["type", *found.get("required", ())]
+    return found
+
+
 def _option(option: Option) -> dict[str, Any]:
     described: dict[str, Any] = {"description": option.doc} if option.doc else {}
     default = option.default
@@ -76,7 +84,9 @@ def _kind(kind: Kind) -> dict[str, Any]:
         choices.append({"type": "array", "items": _kind(kind.items)})
     if kind.values:
         choices.append({"type": "object", "additionalProperties": _kind(kind.values)})
-    choices += [_table(table) for table in kind.tables]
+    choices += [_table(table) for table in kind.tables[:1] if len(kind.tables) == 1]
+    if len(kind.tables) > 1:
+        choices += [_of_type(name, table) for name, table in tagged(kind.tables).items()]
     if kind.nothing:
         choices.append({"const": False})
     if kind.words or kind.scalars & {int, float, bool}:
