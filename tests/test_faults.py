@@ -7,6 +7,7 @@ that every record ends in exactly one way, is checked in each case.
 
 # ruff: noqa: SIM117 - the server is one thing, the error expected of it another
 
+import ast
 import asyncio
 import contextlib
 import email.utils
@@ -1188,6 +1189,18 @@ def test_d14_nothing_depends_on_asserts():
         env=os.environ | {"PYTHONPATH": path},
     )
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def test_d14_no_work_is_done_in_an_assert():
+    """Under -O it would not be; the tests of the engine pass there as well."""
+    sources = Path(rowferry.__file__).parent.rglob("*.py")
+    found = [
+        f"{source.name}:{node.lineno}"
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []
 
 
 # every record ends in exactly one way

@@ -1,6 +1,8 @@
 """Whether a request may begin now, and if not, when."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rowferry import Limits
 from rowferry.gate import Gate
@@ -94,3 +96,45 @@ def test_a_quota_that_is_scarce_is_spread():
     assert gate.opens(0.0) == pytest.approx(0.5)
     gate.told(Told(10_000, 5), 0.1)
     assert gate.is_open(0.1)
+
+
+def come_back(gate, event, sent, now):
+    if event == "delivered":
+        gate.delivered(sent, now)
+        return
+    if event == "failed":
+        gate.failed(now)
+    else:
+        gate.refused(now, 0.06 if event == "paused" else None)
+    gate.free_place()
+
+
+_WHAT_COMES_BACK = st.sampled_from(["delivered", "passed on"] * 8 + ["refused", "paused", "failed"])
+
+
+@given(
+    st.sampled_from([Limits(), Limits(concurrency=3), Limits(requests_per_second=200, burst=9)]),
+    st.lists(st.tuples(_WHAT_COMES_BACK, st.sampled_from([0.0, 0.001, 0.02, 0.5])), max_size=150),
+)
+def test_a_place_that_is_passed_on_is_one_that_is_freed_and_taken_again(limits, events):
+    gates = one, other = Gate(limits, 0.0), Gate(limits, 0.0)
+    assert begun(one, 0.0) == begun(other, 0.0)
+    now = 0.0
+    for event, seconds in events:
+        sent, now = now, now + seconds
+        if event == "passed on" and one.places:
+            passed = one.passes_on(sent, now)
+            other.delivered(sent, now)
+            assert passed == other.is_open(now)
+            if passed:
+                other.begin(now)
+        for gate in gates:
+            if gate.places and event != "passed on":
+                come_back(gate, event, sent, now)
+            begun(gate, now)
+        assert (one.places, one.allowed, one.probing) == (
+            other.places,
+            other.allowed,
+            other.probing,
+        )
+        assert one.opens(now) == other.opens(now)

@@ -57,6 +57,9 @@ OTHERS = {
     "retry_on_status": [429, "429", [True], [200], [302], [600], ["429"]],
     "item_results": [5, "items", []],
     "idempotency_header": [5, "", "a b", "a\r\nb", "Content-Type", "Content-Length", b"Key"],
+    "allow_plain_http": [None, 0, 1, "yes"],
+    "auth": [5, "x", [], object()],
+    "compression": [5, "", "br", True, False, []],
     "on_ambiguous": [None, True, "", "ignore", ["retry"]],
     "tls": [None, False, 5, "ca.pem", {}, {"verify": "no"}, {"key": "k.pem"}, {"ca": "/none.pem"}],
 }

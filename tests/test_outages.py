@@ -93,23 +93,6 @@ def test_c3_a_certificate_that_fails_in_mid_run_is_waited_for(tmp_path):
     assert set(came.receipts.values()) == {1}
 
 
-def test_c3_a_certificate_that_fails_before_anything_was_delivered_stops_the_run(tmp_path):
-    """Also where a connection was had before: the API had taken nothing on it."""
-    authority, context = certified("127.0.0.1")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    wrong = authority.issue_cert("other.example")
-
-    def behave(request):
-        wrong.configure_cert(context)
-        return Answer(status=503, headers={"Connection": "close"}, cut="close")
-
-    with FakeApi(behave, tls=context) as api:
-        came = sent_to(api, 20, tls={"ca": str(tmp_path / "ca.pem")}, limits=Limits(concurrency=1))
-        assert len(api.received) == 1
-    assert (came.error.exit_code, came.report.pending, came.report.dead) == (2, 20, 0)
-    assert "certificate" in str(came.error)
-
-
 # C27: an API that answers in another order
 
 

@@ -102,6 +102,22 @@ def test_without_retries_what_waits_for_its_turn_does_so_until_the_others_tell()
     assert (report.delivered, [row["id"] for row, _ in failed]) == (29, [5])
 
 
+def test_without_retries_what_waited_for_its_turn_goes_on_when_all_others_are_done():
+    """Then nothing but a timer looks at what was laid aside."""
+
+    def behave(request):
+        record = request.json()
+        return 500 if record["id"] == 2 else Answer(delay=0.08 if record["of"] == 2 else 0.0)
+
+    rows = [{"id": number, "of": 2 if number == 3 else 1} for number in range(30)]
+    failed = []
+    with FakeApi(behave) as api:
+        target = Api(api.url, retry=ONCE)
+        budget = Budget(deadline=LONG)
+        report = post_rows(rows, target, on_error=failed.extend, ordering_key="of", budget=budget)
+    assert (report.delivered, [row["id"] for row, _ in failed]) == (29, [2])
+
+
 # an item_results that never works
 
 
@@ -201,3 +217,65 @@ def test_what_cannot_be_sent_says_why_in_a_word():
         target = Api(api.url, limits=Limits(max_buffer_bytes=1000))
         post_rows(rows, target, on_error=failed.extend)
     assert [error.reason for _, error in failed] == ["unsendable", "too_large"]
+
+
+# one among many
+
+
+@pytest.mark.parametrize("body_format", ["ndjson", "json_array"])
+@pytest.mark.parametrize("fault", [500, Answer(cut="reset")], ids=["500", "reset"])
+def test_one_record_that_the_api_cannot_take_does_not_bury_its_batch(fault, body_format):
+    def behave(request):
+        return fault if any(record["id"] == 77 for record in request.records()) else 201
+
+    retry = Retry(max_retries=2, initial_backoff=0.001, max_backoff=0.01)
+    with FakeApi(behave) as api:
+        came = sent_to(api, 200, retry=retry, body_format=body_format, batch_size=50)
+        taken = [r["id"] for q in api.received if behave(q) == 201 for r in q.records()]
+    assert set(came.failed) == {77}
+    assert came.failed[77].reason == "exhausted"
+    assert sorted(taken) == [number for number in range(200) if number != 77]
+
+
+def test_without_retries_a_batch_is_given_up_as_a_whole():
+    def behave(request):
+        return 500 if any(record["id"] == 77 for record in request.records()) else 201
+
+    with FakeApi(behave) as api:
+        came = sent_to(api, 200, retry=ONCE, body_format="ndjson", batch_size=50, limits=ONE)
+    assert set(came.failed) == set(range(50, 100))
+    assert set(came.receipts.values()) == {1}
+
+
+# many bad records at the end
+
+
+def test_bad_records_that_are_left_at_the_end_are_no_outage():
+    """Four of them fail more than 16 times in a row, once nothing else is left."""
+    retry = Retry(max_retries=4, initial_backoff=0.05, max_backoff=0.2)
+    with FakeApi(lambda request: 500 if request.json()["id"] % 25 == 0 else 201) as api:
+        came = sent_to(api, 100, retry=retry, limits=Limits(concurrency=8))
+    assert set(came.failed) == {0, 25, 50, 75}
+    assert {error.reason for error in came.failed.values()} == {"exhausted"}
+    assert came.report.delivered == 96
+
+
+def test_an_outage_at_the_end_is_one_though_a_bad_record_is_left_as_well():
+    down = threading.Event()
+
+    def behave(request):
+        if request.json()["id"] == 0 or down.is_set():
+            return 503
+        if len(api.received) >= 80:
+            down.set()
+        return Answer(delay=0.001)
+
+    retry = Retry(max_retries=3, initial_backoff=0.001, max_backoff=1.0)
+    with FakeApi(behave) as api, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(sent_to, api, 100, retry=retry, limits=Limits(concurrency=8))
+        until(down.is_set)
+        time.sleep(2.5)
+        api._answer = lambda request: 503 if request.json()["id"] == 0 else 201
+        came = running.result(LONG)
+    assert came.report.delivered == 99
+    assert set(came.failed) == {0}

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rowferry.adaptive import AdaptiveLimit
 from rowferry.limits import FixedLimit
 from rowferry.refusals import Refusals
 from simulation import (
     FAILED,
     REFUSED,
+    Client,
+    Run,
     about,
     counting,
     crowded,
@@ -163,6 +166,19 @@ def test_refusals_at_random_do_not_lead_to_a_crawl(share):
     assert found.worst >= 0.05 * 3200 * (1 - share)
     found = measure(lambda: refusing(about(0.02), share), 60, seeds=3, limit=lambda: FixedLimit(1))
     assert found.worst >= 0.25 * 50 * (1 - share)
+
+
+def test_a_quota_that_others_use_as_well_is_still_a_rate():
+    """What is refused for their sake does not come down with our rate, but that is no chance."""
+    for number, rate, burst, share in ((2, 500, 50, 0.05), (5, 100, 20, 0.3)):
+        clients = []
+        for seed in range(100, 105):
+            together = [Client(AdaptiveLimit(), begins=3.0 * n) for n in range(number)]
+            Run(rate_limited(about(0.02), rate, burst), together, seconds=60, seed=seed)
+            clients += together
+        assert sum(len(client.delivered) for client in clients) >= 0.95 * 5 * 60 * rate
+        refused = sum(len(client.refused) for client in clients)
+        assert refused <= share * sum(client.sent for client in clients)
 
 
 def test_an_api_that_takes_so_many_at_once_is_used_well():

@@ -76,6 +76,16 @@ def test_what_asks_whether_an_outage_is_over_counts_against_nobody():
     assert (attempts.tries, attempts.ambiguous, attempts.doubtful) == (1, 0, True)
 
 
+def test_the_backoff_begins_anew_after_an_outage():
+    attempts = Attempts(since=5.0, delivered_before=7)
+    seen = []
+    for probe in (False, False, True, True, False, False):
+        attempts = attempts.after(Fate.AMBIGUOUS, broken=False, probe=probe)
+        seen.append(attempts.backoffs)
+    assert seen == [1, 2, 0, 0, 1, 2]
+    assert attempts.tries == 6
+
+
 def test_a_409_leaves_the_doubt_and_is_counted():
     attempts = Attempts(since=5.0, delivered_before=7).after(Fate.AMBIGUOUS, broken=False)
     after = attempts.after(Fate.CONFLICT, broken=False)
@@ -106,37 +116,39 @@ def test_poison_is_told_from_outage_by_the_neighbours(ambiguous, age, delivered,
     attempts = Attempts(since=now - age, delivered_before=7, ambiguous=ambiguous)
     retry = Retry(max_retries=2, max_retry_age=100)
     since = None if outage is None else now - outage
-    assert retry.next_step(attempts, now, delivered=delivered, outage=since) is step
+    assert retry.next_step(attempts, now, delivered=delivered, outage=since, proof=now) is step
 
 
 def test_no_retries_are_no_waiting_either():
     """It is laid aside until the others tell what it was; in an outage they have told."""
-    attempts = Attempts(since=0.0, delivered_before=7, delivered_since=8, ambiguous=1)
+    attempts = Attempts(since=0.0, delivered_before=7, failed_at=1.0, ambiguous=1)
     retry = Retry(max_retries=0)
     for delivered in (7, 8):
-        assert retry.next_step(attempts, 1.0, delivered=delivered, outage=None) is Step.ASIDE
-        assert retry.next_step(attempts, 1.0, delivered=delivered, outage=0.0) is Step.STOP
+        for outage, step in ((None, Step.ASIDE), (0.0, Step.STOP)):
+            found = retry.next_step(attempts, 1.0, delivered=delivered, outage=outage, proof=0.5)
+            assert found is step
 
 
 @pytest.mark.parametrize(
-    ("age", "delivered", "outage", "step"),
+    ("age", "delivered", "proof", "outage", "step"),
     [
-        (1, 8, None, Step.ONCE_MORE),  # others got through, but none since it failed
-        (1, 9, None, Step.POISON),  # one did
-        (30, 8, None, Step.POISON),  # none did for so long, but it alone fails
-        (30, 8, 20, Step.WAIT),  # all do
-        (101, 8, None, Step.POISON),
-        (1, 7, None, Step.WAIT),
+        (1, 8, -0.1, None, Step.ONCE_MORE),  # others got through, but sent before it failed
+        (1, 8, 0.1, None, Step.POISON),  # one was sent later
+        (30, 8, -0.1, None, Step.POISON),  # none was for so long, but it alone fails
+        (30, 8, -0.1, 20, Step.WAIT),  # all do
+        (101, 8, -0.1, None, Step.POISON),
+        (1, 7, -0.1, None, Step.WAIT),
     ],
 )
 def test_what_fails_alone_at_the_end_is_asked_once_more_after_the_longest_backoff(
-    age, delivered, outage, step
+    age, delivered, proof, outage, step
 ):
-    now = 1000.0
-    attempts = Attempts(now - age, delivered_before=7, delivered_since=8, ambiguous=3)
+    now, failed = 1000.0, 1000.0 - age
+    attempts = Attempts(failed, delivered_before=7, failed_at=failed, ambiguous=3)
     retry = Retry(max_retries=2, max_retry_age=100, max_backoff=30)
     since = None if outage is None else now - outage
-    assert retry.next_step(attempts, now, delivered=delivered, outage=since) is step
+    found = retry.next_step(attempts, now, delivered=delivered, outage=since, proof=failed + proof)
+    assert found is step
 
 
 def test_a_first_wait_is_no_longer_than_the_longest():

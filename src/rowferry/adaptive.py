@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, exp, inf, log, nextafter, sqrt
+from operator import mul
 from typing import NamedTuple
 
 _LEAST_RTT = 0.002
@@ -11,6 +12,7 @@ Seconds; what is shorter counts as this. There the round trip is our own as much
 answers that wait for their turn in the event loop look like a queue, but fewer requests in flight
 only make the loop turn more often (against nginx at once: 20 µs of CPU a request for 15 µs).
 """
+_LEAST_LOG = log(_LEAST_RTT)
 
 # a round
 
@@ -104,6 +106,7 @@ class AdaptiveLimit:
         self._search = _Search(max_in_flight)
         self._squares, self._freedom = 0.5, 2.0  # the spread of ln rtt: a guess to begin with
         # the round
+        self._fresh: list[float] = []  # round trips that are not added up yet
         self._count, self._sum, self._sum_squares = 0, 0.0, 0.0  # of ln rtt
         self._look = 0  # answers after which to look at it
         self._begin(-inf, queued=False)
@@ -121,14 +124,20 @@ class AdaptiveLimit:
         """
         if sent < self._since:
             return
-        x = log(max(now - sent, _LEAST_RTT))
-        self._count += 1
-        self._sum += x
-        self._sum_squares += x * x
+        self._fresh.append(now - sent)
         if in_flight >= self.limit:
             self._reached = True
-        if self._count >= self._look:
+        if len(self._fresh) >= self._look - self._count:
+            self._add_up()
             self._look_at_round(now)
+
+    def _add_up(self) -> None:
+        """Add up what came since the last look; one by one each takes 0.07 us more of 0.3."""
+        logs = [log(rtt) if rtt > _LEAST_RTT else _LEAST_LOG for rtt in self._fresh]
+        self._fresh.clear()
+        self._count += len(logs)
+        self._sum += sum(logs)
+        self._sum_squares += sum(map(mul, logs, logs))
 
     def _begin(self, now: float, *, queued: bool) -> None:
         """Begin a round; one that is *queued* still sees the old limit's queue: to throw away."""
@@ -136,6 +145,7 @@ class AdaptiveLimit:
         self._since = now if self._search.starting else nextafter(now, inf)
         self._queued = queued
         self._reached = False
+        self._fresh.clear()
         self._count, self._sum, self._sum_squares = 0, 0.0, 0.0
         early = queued or self._search.trying(self.limit)
         self._look = self.limit if early else self._enough()

@@ -307,6 +307,11 @@ class Api:
         return _LARGEST_ANSWER if self.item_results else MAX_BODY
 
     @property
+    def answer_share(self) -> int:
+        """Bytes of an answer's body that each connection may keep; one at a time keeps more."""
+        return max(MAX_BODY, self.limits.max_buffer_bytes // self.limits.workers)
+
+    @property
     def head(self) -> bytes:
         """The head of every request, up to the value of Content-Length."""
         return self.heads.head

@@ -41,9 +41,9 @@ class Failure(NamedTuple):
         """Give the batch as it is sent again."""
         return self.batch.again(self.attempts)
 
-    def anew(self, delivered: int) -> Batch:
+    def anew(self, delivered: int, now: float) -> Batch:
         """Give the batch as it is sent after an outage; *delivered* are the records so far."""
-        return self.batch.again(self.attempts.begun_anew(delivered))
+        return self.batch.again(self.attempts.begun_anew(delivered, now))
 
     def overtaken(self, delivered: int) -> bool:
         """Whether others got through since it was first sent; *delivered* are all so far."""

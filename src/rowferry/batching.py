@@ -125,7 +125,7 @@ class Batcher:
             bodies,
             map(len, bodies),
             repeat(1, count),
-            zip(origins, strict=True) if origins else repeat((), count),
+            origins or repeat((), count),
             repeat(None, count),
             repeat((), count),
             headers or repeat(b"", count),

@@ -9,7 +9,6 @@ well they sleep, and each answer sends the next request itself.
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
 from rowferry.http.connection import Connection, ExchangeError
+from rowferry.http.long_answers import LongAnswers
 from rowferry.lanes import Lane
 from rowferry.outcomes import Outcomes
 from rowferry.retry import RetryBudget
@@ -108,7 +108,7 @@ class Delivery:
         self._head = self._credentials.head
         self._success: Collection[int] = frozenset()
         self._signs = hasattr(api.scheme, "sign")
-        self._latencies = ledger.latencies
+        self._long_answers = LongAnswers(api.answer_share) if api.item_results else None
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -261,38 +261,43 @@ class Delivery:
         if self._lanes or self._waiting.new:
             self._dispatch()
 
-    def _follow_up(self, lane: Lane, response: Response) -> bytes | None:
+    def _follower(self, lane: Lane, connection: Connection) -> Callable[[Response], bytes | None]:
         """
-        Settle a batch that was delivered, and give the request of the next one.
+        Give what takes the answers of a lane that are read, and gives the requests that follow.
 
-        Nearly all requests of a run go through here from answer to answer, without a future or a
-        step of a task: that takes 1 us from each. What is done for every one stands in a row.
-
-        Returns:
-            None where the worker has to look: at the answer, if `lane.batch` still is there; for
-            another batch, else.
+        It settles a batch that was delivered, and gives the request of the next one; or None where
+        the worker has to look: at the answer, if `lane.batch` still is there; for another batch,
+        else. Nearly all requests of a run go through here from answer to answer, without a future
+        or a step of a task: that takes 1 us from each. What is done for every one stands in a row,
+        and what it takes is at hand in the cells of a closure.
         """
-        batch, connection = lane.batch, lane.connection
-        if batch is None or connection is None or response.status not in self._success:
-            return None
-        gate, settling, waiting, now = self._gate, self._settling, self._waiting, monotonic()
-        if response.limited:
-            self._outcomes.heed(response, now)
-        lane.batch = None
-        self._latencies.append(now - connection.sent_at)
-        gate.delivered(connection.sent_at, now)
-        settling.deliver(batch)
-        if batch.turn or not settling.unsettled:
-            self._settled(batch)
-        new = waiting.new
-        if self._over or waiting.again or not new or new[0].attempts or not gate.is_open(now):
-            return None
-        batch = new.popleft()
-        gate.begin(now)
-        if new and gate.places < gate.allowed:
-            self._dispatch()
-        self._ledger.requests += 1
-        return self._request(lane, batch)
+        gate, settling, waiting, ledger = self._gate, self._settling, self._waiting, self._ledger
+        new, took = waiting.new, ledger.latencies.append
+
+        def follow_up(response: Response) -> bytes | None:
+            batch = lane.batch
+            if batch is None or response.status not in self._success:
+                return None
+            now = monotonic()
+            if response.limited:
+                self._outcomes.heed(response, now)
+            lane.batch = None
+            took(now - connection.sent_at)
+            settling.deliver(batch)
+            if batch.turn or not settling.unsettled:
+                self._settled(batch)
+            if self._over or waiting.again or not new or new[0].attempts:
+                gate.delivered(connection.sent_at, now)
+                return None
+            if not gate.passes_on(connection.sent_at, now):
+                return None
+            batch = new.popleft()
+            if new and gate.places < gate.allowed:
+                self._dispatch()
+            ledger.requests += 1
+            return self._request(lane, batch)
+
+        return follow_up
 
     async def _next(self) -> Batch | None:
         """Give the next batch once it may be sent; None where the run is over."""
@@ -360,7 +365,8 @@ class Delivery:
             if lane.connection is None or not lane.connection.usable:
                 lane.delivered_before = self._ledger.delivered
                 lane.connection = await self._dialer.connect()
-                lane.connection.follow_up = partial(self._follow_up, lane)
+                lane.connection.follow_up = self._follower(lane, lane.connection)
+                lane.connection.long_answers = self._long_answers
         except ExchangeError as failure:
             self._outcomes.act_on_failure(lane, batch, failure)
             return None

@@ -107,15 +107,19 @@ class Dialer:
         """
         Raise where trying again would meet the same.
 
+        Once the API was reached both may pass: a resolver that lost a name, a certificate that is
+        being replaced; and nothing was sent.
+
         Raises:
-            TransferError: a certificate that fails before anything was delivered (later it is one
-                that is being replaced, and nothing was sent), or a name that does not exist.
+            TransferError: a certificate that fails, or a name that does not exist.
         """
-        if isinstance(error, ssl.SSLCertVerificationError) and not self._ledger.delivered:
+        if self._reached:
+            return
+        if isinstance(error, ssl.SSLCertVerificationError):
             remedy = "; name its authority in tls={'ca': …}"
             raise self._unreachable(error, remedy, 2, endpoint) from error
         no_such_name = isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
-        if no_such_name and not self._reached:
+        if no_such_name:
             raise self._unreachable(error, "", 2, endpoint) from error
 
     def _unreachable(

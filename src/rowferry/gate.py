@@ -30,6 +30,7 @@ class Gate:
         places: that are taken: by requests in flight, and for one more round trip by those that
             were not delivered, since quick refusals would otherwise be asked for in a storm.
         outage_since: since when nothing gets through; None where something does.
+        proof: when the latest request was sent that got through.
         held: whether no request may begin at all, since there are no credentials for it.
     """
 
@@ -37,6 +38,7 @@ class Gate:
         number, rate = limits.concurrency, limits.requests_per_second
         self.places = 0
         self.outage_since: float | None = None
+        self.proof = float("-inf")
         self.held = False
         self._limit: Limit = (
             AdaptiveLimit(limits.max_in_flight) if isinstance(number, str) else FixedLimit(number)
@@ -84,9 +86,33 @@ class Gate:
         limit, refusals = self._limit, self._refusals
         limit.answered(sent, now, self.places)
         refusals.delivered(now)
+        if sent > self.proof:  # noqa: PLR1730 (max() takes twice as long)
+            self.proof = sent
         self.places -= 1
         self.allowed = limit.limit if refusals.calm else refusals.allowed
         self.outage_since = None
+
+    def passes_on(self, sent: float, now: float) -> bool:
+        """
+        Do as `delivered`, and begin the next request in its place, if one may begin now.
+
+        While all is calm, and nothing but places counts, the place is not even given back: that
+        takes 0.15 us from a request.
+        """
+        limit, refusals = self._limit, self._refusals
+        if refusals.calm and not self._metered and now >= refusals.may_send_at:
+            limit.answered(sent, now, self.places)
+            refusals.delivered(now)
+            self.allowed = limit.limit
+            if self.places <= self.allowed:
+                return True
+            self.places -= 1
+            return False
+        self.delivered(sent, now)
+        if not self.is_open(now):
+            return False
+        self.begin(now)
+        return True
 
     def answered(self, now: float) -> None:
         """Note an answer that says no, but for reasons of its own; its place is free."""

@@ -99,7 +99,7 @@ class Outcomes:
             ledger,
             timers,
             in_vain=self._nothing_to_send,
-            on_poison=self._give_up,
+            on_poison=self._give_up_late,
             on_outage=self._stop_for_outage,
         )
 
@@ -244,22 +244,35 @@ class Outcomes:
             self._on_stop(TransferError(f"{self._api}: {wants}"))
             return
         now, retry, delivered = monotonic(), self._api.retry, self._ledger.delivered
-        before = batch.attempts or Attempts(now, lane.delivered_before, delivered_since=delivered)
-        attempts = before.after(
-            verdict.fate, broken=response is None, probe=lane.probe and retry.max_retries > 0
+        before = batch.attempts or Attempts(now, lane.delivered_before, failed_at=now)
+        outage = self._outage(before)
+        probe = lane.probe and outage is not None and retry.max_retries > 0
+        attempts = before.after(verdict.fate, broken=response is None, probe=probe)
+        step = retry.next_step(
+            attempts, now, delivered=delivered, outage=outage, proof=self._gate.proof
         )
-        outage = self._gate.outage_since
-        step = retry.next_step(attempts, now, delivered=delivered, outage=outage)
         self._take(step, Failure(batch, attempts, verdict, response))
+
+    def _outage(self, attempts: Attempts) -> float | None:
+        """
+        Give since when nothing gets through; None where something does.
+
+        And None where nothing is left to be sent but what mostly failed while others got through:
+        that nothing of it gets through is no news, and it would be waited for in vain.
+        """
+        since = self._gate.outage_since
+        if since is None or not self.ended or self._waiting.new:
+            return since
+        left = [attempts, *(batch.attempts for batch in self._waiting.failed)]
+        by_itself = sum(self._gate.proof > each.failed_at for each in left if each)
+        return None if 2 * by_itself >= len(left) else since
 
     def _ask_for_credentials(
         self, lane: Lane, batch: Batch, verdict: Verdict, response: Response
     ) -> None:
         """Send a batch again with new credentials, before all others; where none help, stop."""
-        delivered = self._ledger.delivered
-        before = batch.attempts or Attempts(
-            monotonic(), lane.delivered_before, delivered_since=delivered
-        )
+        now = monotonic()
+        before = batch.attempts or Attempts(now, lane.delivered_before, failed_at=now)
         attempts = before.after(Fate.AUTH, broken=False)
         problem = self._credentials.refused(lane.head, attempts)
         if problem:
@@ -280,11 +293,15 @@ class Outcomes:
             case Step.WAIT:
                 self._gate.close(monotonic())
                 self._waiting.wake()
-                self._put_off(failure.anew(self._ledger.delivered), verdict.fate, 0.0)
+                self._put_off(failure.anew(self._ledger.delivered, monotonic()), verdict.fate, 0.0)
             case Step.ASIDE if self._settling.keep_going:
                 self._aside.add(failure)
             case Step.ASIDE if failure.overtaken(self._ledger.delivered):
                 self._give_up(failure)
+            case Step.POISON if batch.count > 1 and retry.max_retries:
+                self._divide(
+                    failure.anew(self._ledger.delivered, monotonic())
+                )  # perhaps it is one of them
             case Step.POISON:
                 self._give_up(failure)
             case _:
@@ -294,6 +311,11 @@ class Outcomes:
         """Settle a batch that the API cannot take, while others get through."""
         verdict = Verdict(failure.verdict.fate, failure.reason, word="exhausted")
         self._reject(failure.again, ExhaustedError, verdict, failure.response)
+
+    def _give_up_late(self, failure: Failure) -> None:
+        """Do so where no worker goes on after it; a batch may have waited for this one's turn."""
+        self._give_up(failure)
+        self._on_ready()
 
     def _stop_for_outage(self, failure: Failure) -> None:
         """Stop the run: nothing gets through, and for too long."""
@@ -309,7 +331,7 @@ class Outcomes:
             self._waiting.again.append(batch)
             return
         else:
-            tries = batch.attempts.tries if batch.attempts else 1
+            tries = max(1, batch.attempts.backoffs if batch.attempts else 1)
             backoff = self._api.retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
             wait = max(backoff, least)
         self._waiting.put_off(batch)

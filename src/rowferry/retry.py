@@ -59,7 +59,13 @@ class Retry:
         return min(ceiling, self.max_backoff) * luck
 
     def next_step(
-        self, attempts: Attempts, now: float, *, delivered: int, outage: float | None
+        self,
+        attempts: Attempts,
+        now: float,
+        *,
+        delivered: int,
+        outage: float | None,
+        proof: float,
     ) -> Step:
         """
         Say what is to be done with a batch that failed once more.
@@ -74,13 +80,14 @@ class Retry:
             now: on the clock of `Attempts.since`.
             delivered: records delivered so far.
             outage: since when nothing gets through; None where something does.
+            proof: when the latest request was sent that got through.
         """
         began = attempts.since if outage is None else min(outage, attempts.since)
         old = now - began > self.max_retry_age
         if not old and attempts.ambiguous <= self.max_retries:
             return Step.AGAIN
         others = outage is None and delivered > attempts.delivered_before
-        if others and (old or self._is_sure(attempts, now, delivered)):
+        if others and (old or self._is_sure(attempts, now, proof)):
             return Step.POISON
         if old:
             return Step.STOP
@@ -88,10 +95,10 @@ class Retry:
             return Step.ASIDE if outage is None else Step.STOP
         return Step.ONCE_MORE if others else Step.WAIT
 
-    def _is_sure(self, attempts: Attempts, now: float, delivered: int) -> bool:
+    def _is_sure(self, attempts: Attempts, now: float, proof: float) -> bool:
         """Tell whether the API was up after the batch failed, or was given time to come up."""
         given = now - attempts.since >= self.max_backoff and self.max_retries > 0
-        return given or delivered > attempts.delivered_since
+        return given or proof > attempts.failed_at
 
 
 class Step(enum.Enum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rowferry.ordering import Ordering
@@ -86,6 +87,11 @@ class Waiting:
         """Let a batch go again that was put off, if it still is."""
         if self._put_off.pop(id(batch), None):
             self.again.append(batch)
+
+    @property
+    def failed(self) -> Iterable[Batch]:
+        """All that failed, and is to be sent again now or later."""
+        return chain(self.again, self._put_off.values())
 
     @property
     def empty(self) -> bool:

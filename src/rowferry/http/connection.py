@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rowferry.http.endpoint import Endpoint
+    from rowferry.http.long_answers import LongAnswers
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         usable: whether the next request may be sent on it.
         follow_up: takes an answer that leaves the connection usable, and gives the request to send
             at once; where it gives None, the answer goes to who awaits it. None: they all do.
+        long_answers: which of several connections may read a long answer; None: all.
         sent_at: when the latest request was written, in seconds of `time.monotonic` (uvloop's clock
             has milliseconds only).
     """
@@ -69,6 +71,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, max_body: int = MAX_BODY) -> None:
         self.usable = False
         self.follow_up: Callable[[Response], bytes | None] | None = None
+        self.long_answers: LongAnswers | None = None
         self.sent_at = 0.0
         self._loop = loop
         self._max_body = max_body
@@ -116,6 +119,15 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the connection now; an answer still awaited fails. May be called again."""
         self._fail("the run ended before the answer")
+
+    def pause(self) -> None:
+        """Read no more until `resume`."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.usable:
+            self._transport.resume_reading()
 
     # what the event loop calls
 
@@ -229,6 +241,8 @@ class Connection(asyncio.Protocol):
             self._response = self._answer()
             self._keep = False
             self._finish()
+        elif self.long_answers:
+            self.long_answers.look(self, len(self._body))
 
     def _remember(self, data: bytes) -> None:
         """Know the answer again, if all of it was *data* and it leaves the connection usable."""
@@ -257,6 +271,8 @@ class Connection(asyncio.Protocol):
             self._drop()
         self._interim = 0
         self._forget_answer()
+        if self.long_answers:
+            self.long_answers.done(self)
         if response:
             self._hand_over(response)
 
@@ -281,6 +297,8 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, reason: str, *, handed_over: bool = True) -> None:
         self._drop()
+        if self.long_answers:
+            self.long_answers.done(self)
         waiting, self._waiting = self._waiting, None
         if waiting and not waiting.done():
             waiting.set_exception(ExchangeError(reason, handed_over=handed_over))
