@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,46 @@ def test_no_color_is_heeded(job):
         code, _, shown = on_a_terminal("run", job(), env=env)
     assert code == 0
     assert "\x1b[3" not in shown
+
+
+def test_a_copy_into_a_database_has_a_bar_too(folder):
+    url = "sqlite:///sensors.db"
+    code, out, shown = on_a_terminal(
+        *("copy", url, "sqlite:///there.db", "--table", "sensor", "--create"), env={}
+    )
+    assert (code, json.loads(out)["delivered"]) == (0, 5)
+    assert "5 delivered" in shown
+
+
+@pytest.mark.parametrize("command", [("schema",), ("--help",), ("copy", "--help")])
+def test_what_nobody_reads_is_no_traceback(folder, command):
+    done = subprocess.run(
+        ["/bin/bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *ROWFERRY, *command],
+        env=environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode in {0, 141}  # what fits into the pipe is written before it is closed
+    assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_is_full_under_the_journal_is_told_and_nothing_is_claimed(job):
+    path = job("api.limits.concurrency = 4\n")
+    with closing(sqlite3.connect("sensors.db")) as conn:
+        rows = [(number, "x" * 50, 0) for number in range(6, 3000)]
+        conn.executemany("INSERT INTO sensor VALUES (?, ?, ?)", rows)
+        conn.commit()
+    with FakeApi(lambda request: 400 if request.json()["id"] > 5 else 201) as api:
+        done = subprocess.run(
+            ["/bin/bash", "-c", 'ulimit -f 256; exec "$@"', "bash", *ROWFERRY, "run", str(path)],
+            env=environ(API=api.url),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert done.returncode == 7
+    assert "sensors: " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -127,3 +127,26 @@ def test_nothing_is_left_beside_the_job_but_its_journal(job, folder, rowferry):
     beside = {path.name for path in folder.iterdir()} - {"job.toml", "sensors.db"}
     assert all(name.startswith("sensors.journal") for name in beside)
     assert {(folder / "sensors.journal").stat().st_mode & 0o777} == {0o600}
+
+
+def test_a_job_that_init_wrote_for_postgresql_is_killed_and_completes(
+    psycopg_connection, postgresql, folder, started, rowferry
+):
+    psycopg_connection.execute("CREATE TABLE well (nr bigint PRIMARY KEY, depth numeric)")
+    psycopg_connection.execute("INSERT INTO well SELECT n, n / 4.0 FROM generate_series(1, 2000) n")
+    psycopg_connection.commit()
+
+    def behave(request):
+        return 422 if request.json()["nr"] == 1000 else Answer(delay=0.01)
+
+    with FakeApi(behave) as api:
+        assert rowferry("init", postgresql.url, api.url, "--table", "well").returncode == 0
+        process = started(*ROWFERRY, "run", "job.toml", env={})
+        wait_until(lambda: len(api.received) > 500)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = rowferry("run", "job.toml")
+        report = last_line(done)
+        assert (done.returncode, report["delivered"], report["dead"]) == (3, 1999, 1)
+        assert {record["nr"] for record in api.records} == set(range(1, 2001))
+        assert len(api.records) - 2000 <= report["maybe_duplicated"]

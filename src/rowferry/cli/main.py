@@ -34,6 +34,19 @@ COMMANDS = {
 class Commands(click.Group):
     """The commands; each is imported when it is called, and not before."""
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the arguments; `--help` is written here."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError as error:
+            raise ClosedOutputError from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Call a command, and see to it that what it wrote is out."""
         try:

@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 from rowferry.logs import logger
+from rowferry.observe import HEARTBEAT
+
+PROCESSED = "%s rows processed"
+"""How the library's messages begin that tell how many rows went into a database."""
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -38,11 +42,29 @@ class _ToStandardError(logging.Handler):
             return  # nobody reads it: that ends no run
 
 
+class _Seldom(logging.Filter):
+    """Lets a line about rows that were written pass each 10 s; the library tells of each chunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write it."""
+        if record.levelno > logging.INFO or not str(record.msg).startswith(f"{PROCESSED} ("):
+            return True
+        due = record.created >= self._next
+        if due:
+            self._next = record.created + HEARTBEAT
+        return due
+
+
 def log(level: int, log_format: LogFormat) -> None:
     """Write what the library logs from *level* on to the standard error."""
     for known in [known for known in logger.handlers if isinstance(known, _ToStandardError)]:
         logger.removeHandler(known)
     handler = _ToStandardError(level)
+    handler.addFilter(_Seldom())
     handler.setFormatter(
         _JsonLines()
         if log_format == "json"

@@ -124,6 +124,11 @@ def _work(
             messages.warn(f"{name}: the query is not a plain SELECT, and may change data")
         if start_over and job.kept_in is not None:
             job.kept_in.start_over()
+        if manner.bar and job.destination is not None:
+            from rowferry.cli.bar import bar_of_a_copy  # noqa: PLC0415 (with rich)
+
+            with bar_of_a_copy():
+                return run_job(job)
         return run_job(job, progress=_observer(job, manner, history))
 
     return work

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import importlib.metadata
+import os
+import shutil
 import socket
 import ssl
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import connections
@@ -18,6 +21,7 @@ from rowferry.databases import recognise
 from rowferry.exceptions import AuthError, ConfigError, RowferryError
 from rowferry.extract import iter_rows
 from rowferry.keyset import as_table
+from rowferry.mounts import UNSURE, file_system
 from rowferry.row_factories import tuple_row_factory
 from rowferry.sql import columns_of
 
@@ -31,6 +35,11 @@ if TYPE_CHECKING:
 _UNREACHABLE = 4
 _CONFIGURATION = 2
 _AUTHENTICATION = 5
+_DISK = 7
+_MIB = 1024 * 1024
+_LEAST_FREE = 20 * _MIB
+"""What a journal of many rows may take."""
+
 _REFUSED = frozenset({401, 403, 407})
 
 
@@ -67,6 +76,9 @@ def check_up(job: Job) -> Iterator[Finding]:
         yield from _found(_of_database("destination", job.destination.url))
     else:
         yield from _found(_of_api(job.to_api))
+    if job.kept_in is not None:
+        place = Path(job.kept_in.path)
+        yield from _found(iter([("journal", lambda: _disk(place))]))
 
 
 def _found(steps: Iterator[tuple[str, Callable[[], str]]]) -> Iterator[Finding]:
@@ -149,6 +161,25 @@ def _file(job: Job) -> str:
     with closing(rows_of(job)) as rows:
         first = next(rows, None)
     return "is empty" if first is None else f"may be read, and has the columns {', '.join(first)}"
+
+
+# the journal
+
+
+def _disk(journal: Path) -> str:
+    folder = journal.resolve().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _Trouble(f"no file can be made in {folder}: name another with journal", _DISK)
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        raise _Trouble(f"there are only {free / _MIB:,.0f} MiB free in {folder}", _DISK)
+    kind = file_system(folder)
+    if kind in UNSURE:
+        raise _Trouble(
+            f"{folder} is on {kind}, and a journal there {UNSURE[kind]}: name another with journal",
+            _DISK,
+        )
+    return f"{journal}, on {kind or 'a disk'} with {free / _MIB:,.0f} MiB free"
 
 
 # APIs
