@@ -13,9 +13,10 @@ from rowferry.cli.given import flag_of, table_of, with_job_options
 from rowferry.cli.running import begin, report_option, run_jobs, start_over_option, with_run_options
 from rowferry.config.environment import Environment
 from rowferry.config.job import STAND_IN, Source
-from rowferry.config.jobs import holds_password, job_of
+from rowferry.config.jobs import job_of
 from rowferry.config.mistakes import Mistake, MistakesError
 from rowferry.config.reading import Reading
+from rowferry.config.secrets import holds_password
 
 
 @click.command("copy")

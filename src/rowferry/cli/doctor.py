@@ -13,7 +13,7 @@ from rowferry.config.checkup import check_up
 from rowferry.config.jobs import read_job_file
 
 if TYPE_CHECKING:
-    from rowferry.config.checkup import Finding
+    from rowferry.config.finding import Finding
 
 
 @click.command("doctor")

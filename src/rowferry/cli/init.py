@@ -10,7 +10,7 @@ import click
 
 from rowferry.config.draft import draft, table_at, without_password
 from rowferry.config.environment import Environment, MissingError
-from rowferry.config.jobs import holds_password
+from rowferry.config.secrets import holds_password
 from rowferry.exceptions import ConfigError
 
 _VARIABLE = "SOURCE_PASSWORD"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from rowferry.cli.running import begin
-from rowferry.config.jobs import SECRET_HEADER, read_job_file
+from rowferry.config.jobs import read_job_file
 from rowferry.config.planning import Plan, plan_of, seconds_at_least
+from rowferry.config.secrets import SECRET_HEADER
 from rowferry.values import encode_chunk
 
 if TYPE_CHECKING:

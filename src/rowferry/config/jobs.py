@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING, Any
 from rowferry.config.environment import Environment
 from rowferry.config.job import STAND_IN, Job, Source
 from rowferry.config.kinds import Kind
-from rowferry.config.mistakes import Mistake, MistakesError, nearest
+from rowferry.config.mistakes import MistakesError, nearest
 from rowferry.config.options import options_of
 from rowferry.config.reading import WRONG, Reading
+from rowferry.config.secrets import open_secrets
 from rowferry.exceptions import ConfigError
 from rowferry.journal import Journal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
-_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@:]*:([^/?#@]+)@")
-_URL = re.compile(r"\.(?:url|api|proxy)$")
-_HEADER = re.compile(r"\.api\.headers\.([^.]+)$")
-_SECRET = re.compile(r"\.api\.auth\.(?:password|token|value|client_secret)$")
 _SQLITE = b"SQLite format 3\0"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -182,7 +178,7 @@ def job_of(
         secrets: whether a secret in the table itself is a mistake.
     """
     if secrets:
-        reading.mistakes += _open_secrets(path, table)
+        reading.mistakes += open_secrets(path, table)
     query = _plain_query(table)
     job = reading.table(path, Job, _with_query_kept(table))
     if job is WRONG or not isinstance(job, Job):
@@ -244,31 +240,6 @@ def _text_of(reading: Reading, path: str, file: Path) -> Any:
         return reading.wrong(path, f"cannot read {file}: {error.strerror}")
     except UnicodeDecodeError:
         return reading.wrong(path, f"{file} is not UTF-8")
-
-
-def _open_secrets(path: str, value: Any) -> Iterator[Mistake]:
-    """Find what should not stand in a file: passwords in URLs, headers with credentials."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _open_secrets(f"{path}.{name}", inner)
-    elif isinstance(value, str) and _URL.search(path) and holds_password(value):
-        yield Mistake(path, "holds a password; write ${NAME} in its place, and set NAME")
-    elif isinstance(value, str) and "${" not in value and _is_secret(path):
-        yield Mistake(
-            path, "a secret does not belong into a file; write ${NAME} in its place, and set NAME"
-        )
-
-
-def _is_secret(path: str) -> bool:
-    """Tell whether what stands at a path is secret by its place."""
-    header = _HEADER.search(path)
-    return bool(_SECRET.search(path) or (header and SECRET_HEADER.search(header[1])))
-
-
-def holds_password(url: Any) -> bool:
-    """Tell whether a URL has a password in it, in so many words."""
-    match = _PASSWORD.match(url) if isinstance(url, str) else None
-    return bool(match and "${" not in match[1])
 
 
 def _lowered(message: str) -> str:
