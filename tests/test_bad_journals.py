@@ -382,3 +382,30 @@ def test_dead_letters_that_are_damaged_are_not_given(begun):
         journal.commit()
     with pytest.raises(exceptions.JournalError, match="does not bear out its checksum"):
         dead_letters(begun)
+
+
+def test_every_exception_says_what_a_command_should_exit_with():
+    codes = {
+        name: kind.exit_code
+        for name, kind in vars(exceptions).items()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not name.startswith("ETL")
+    }
+    assert codes == {
+        "RowferryError": 1,
+        **dict.fromkeys(("ConfigError", "DbParamsError", "DriverError", "BadIdentifierError"), 2),
+        **dict.fromkeys(("SourceError", "ConnectError", "QueryError", "InsertError"), 4),
+        **dict.fromkeys(("AbortError", "TransferError", "RejectedError", "ExhaustedError"), 4),
+        "AuthError": 5,
+        "JournalError": 7,
+    }
+
+
+def test_a_key_that_comes_again_while_its_row_is_open_is_refused_however_many_records_rows_have(
+    tmp_path,
+):
+    many = rowferry.per_row(lambda row: [row | {"n": number} for number in range(5)])
+    rows = [{"id": number} for number in (*range(300), 150)]
+    with FakeApi(lambda request: None if request.json() == {"id": 100, "n": 0} else 201) as api:
+        slow = Api(api.url, request_timeout=0.5, retry=rowferry.Retry(max_retries=0))
+        with pytest.raises(exceptions.SourceError, match=r"row 301 has the same key"):
+            post_rows(rows, slow, key="id", journal=Journal(tmp_path / "j"), transform=many)

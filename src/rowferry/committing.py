@@ -2,7 +2,7 @@
 The event loop's side of a journal: nothing is sent, and nothing counts, before it is on the disk.
 
 Everything here runs on the loop, but what writes has a thread of its own. While one entry is being
-written the next one gathers; about as many batches may be sent ahead as go out in two of them.
+written the next one gathers, and what is about to be sent is covered ahead of time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 _EACH = 0.01
 """Seconds from the begin of one commit to the next, unless it takes longer."""
 
-_AHEAD = 64
-"""Batches that are covered ahead at least; twice as many as went out in the last commit, else."""
+_PAUSE = 0.005
+"""Seconds from the end of one commit to the begin of the next, at least."""
+
+_LEAST = 64
+_TIMES = 3
+"""
+Batches that are covered when a commit begins: so many times as went out since the one before, but a
+number at least. Some go out meanwhile, and two commits ahead, or a slow disk would be waited for.
+"""
 
 
 class Commit(NamedTuple):
@@ -86,7 +93,7 @@ class Committing:
         self._failed = False
         self._closing = False
         self._at_rest = asyncio.Event()
-        self._begun_at = 0.0
+        self._begun_at = self._ended_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def read(self, stretch: Stretch, dead: list[Dead]) -> None:
@@ -137,7 +144,8 @@ class Committing:
     def _soon(self) -> None:
         """See to it that there is a commit as soon as one may begin."""
         if not (self._timer or self._commit or self._closing or self._failed):
-            wait = max(0.0, self._begun_at + _EACH - self._loop.time())
+            at = max(self._begun_at + _EACH, self._ended_at + _PAUSE)
+            wait = max(0.0, at - self._loop.time())
             self._timer = self._loop.call_later(wait, self._begin)
 
     def _begin(self) -> None:
@@ -155,16 +163,15 @@ class Committing:
             self._timer = self._loop.call_later(_EACH, self._begin)
 
     def _next_covered(self) -> list[Batch]:
-        """Take the batches to cover next: as many as go out in about two commits."""
+        """Take the batches to cover next."""
         sent = self._ledger.requests
-        ahead = max(_AHEAD, 2 * (sent - self._sent_before))
+        ahead = max(_LEAST, _TIMES * (sent - self._sent_before))
         self._sent_before = sent
-        wanted, uncovered = ahead - self._in_hand(), self._uncovered
-        batches: list[Batch] = []
-        while len(batches) < wanted and uncovered:
-            if uncovered[0].origins[-1].number >= self._registered:
-                break  # its rows are announced by a call that is still on its way
-            batches.append(uncovered.popleft())
+        uncovered = self._uncovered
+        count = min(ahead - self._in_hand(), len(uncovered))
+        batches = [uncovered.popleft() for _ in range(count)]
+        while batches and batches[-1].origins[-1].number >= self._registered:
+            uncovered.appendleft(batches.pop())  # its rows are announced by a call on its way
         return batches
 
     def _entry(self, *, complete: bool) -> Entry:
@@ -189,6 +196,7 @@ class Committing:
 
     def _written(self, error: Exception | None) -> None:
         commit, self._commit = self._commit, None
+        self._ended_at = self._loop.time()
         self._at_rest.set()
         if error is not None or commit is None:
             self._failed = True

@@ -164,7 +164,7 @@ class Delivery:
 
     def keep(self, book: Book) -> None:
         """Send nothing, from now on, that is not in *book*; and note there what becomes of it."""
-        self._committing = self._settling.committing = Committing(
+        self._committing = Committing(
             book,
             self._ledger,
             in_hand=lambda: len(self._waiting.new),
@@ -172,6 +172,7 @@ class Delivery:
             on_committed=self._handoff.committed,
             on_failed=self._halt,
         )
+        self._settling.keep(self._committing)
 
     def read(self, stretch: Stretch, dead: list[Dead]) -> None:
         """Note rows that were read, and their records that cannot be sent."""

@@ -6,6 +6,7 @@ import secrets
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rowferry import positions
 from rowferry.exceptions import ConfigError
 from rowferry.ledger import Counts
 from rowferry.letters import record_text
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rowferry.pass_book import Span
     from rowferry.records import Key
 
-_COLUMNS = "number, key, ambiguous OR in_flight, body, sent_hash, idempotency_key"
+_COLUMNS = "number, key, key_values, ambiguous OR in_flight, body, sent_hash, idempotency_key"
 _STILL_DEAD = "number > ? AND state = 'dead' AND body IS NOT NULL ORDER BY number LIMIT ?"
 _AGAIN = (
     "UPDATE dead_letters SET reason = ?, message = ?, status = ?, answer = ?, ambiguous = ?, "
@@ -43,10 +44,16 @@ class Letter(NamedTuple):
 
     number: int
     key: str
+    key_values: str | None
     ambiguous: bool
     body: bytes
     sent_hash: bytes | None
     idempotency_key: str | None
+
+    @property
+    def shown_key(self) -> Key:
+        """The key of its record; as text where it could not be kept otherwise."""
+        return positions.from_text(self.key_values) if self.key_values else (self.key,)
 
 
 class Letters:
@@ -259,11 +266,11 @@ class LetterRecorder:
         skipped = [number for number, count in numbered if count == 0]
         stretch = Stretch(first, rows.positions, rows.positions, skipped=skipped)
         places = [rows.positions[number - first] for number in records]
-        shown = [(self.book.letters[number].key,) for number in records]
+        letters = self.book.letters
         shaped = shaped._replace(
-            keys=shown,
+            keys=[letters[number].shown_key for number in records],
             failed=[
-                ((self.book.letters[number].key,), row)
+                (letters[number].shown_key, row)
                 for number, (_, row) in zip(failed, shaped.failed, strict=True)
             ],
         )

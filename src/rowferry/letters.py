@@ -115,7 +115,8 @@ def of_failed(
 
 def needs_records(api: Api) -> bool:
     """Tell whether a record cannot be had of the body that it made, and has to be kept for it."""
-    return api.templates is not None or encode_of(api.format) is not None
+    made = encode_of(api.format) is not None or hasattr(api.format, "frame")
+    return made or api.templates is not None
 
 
 def record_text(record: Any) -> bytes | None:

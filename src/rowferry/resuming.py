@@ -96,6 +96,7 @@ class QuerySpans:
         sql = keyset.without_key(keyset.as_table(query.sql), columns)
         nulls = Query(sql, query.conn, query.parameters, dict_row_factory)
         with Reader(nulls, tolerant=True) as reader:
+            self._reader = reader  # so that it can be interrupted
             for row in reader.fetch(1):
                 reader.finish()
                 values = ", ".join(f"{name} = {row.get(name)!r}" for name in query.key)
@@ -120,6 +121,7 @@ class UniqueKeys:
     def __init__(self, columns: tuple[str, ...], book: PassBook) -> None:
         self._columns = ", ".join(columns)
         self._book = book
+        self._begun = book.pass_.passed
         self._seen = 0
         self._groups: deque[tuple[int, set[Key]]] = deque()
 
@@ -130,7 +132,8 @@ class UniqueKeys:
         Raises:
             SourceError: one is NULL, or that of a row before.
         """
-        while self._groups and self._groups[0][0] <= self._book.low:
+        passed = self._book.pass_.passed - self._begun
+        while self._groups and self._groups[0][0] <= passed:
             self._groups.popleft()
         group = set(keys)
         if len(group) < len(keys) or not all(group.isdisjoint(one) for _, one in self._groups):

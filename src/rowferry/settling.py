@@ -64,7 +64,6 @@ class Settling:
     Attributes:
         keep_going: whether a rejected record leaves the run going.
         unsettled: batches that were received and are not settled.
-        committing: is told what to commit; None without a journal.
     """
 
     def __init__(
@@ -80,7 +79,8 @@ class Settling:
     ) -> None:
         self.keep_going = keep_going
         self.unsettled = 0
-        self.committing: Committing | None = None
+        self._committing: Committing | None = None
+        self._acknowledged: list[tuple[Origin, ...]] | None = None
         self._api = api
         self._budget = budget
         self._ledger = ledger
@@ -95,10 +95,15 @@ class Settling:
         self._ledger.delivered += batch.count
         self.unsettled -= 1
         self._handoff.settled(batch)
-        if self.committing:
-            self.committing.delivered.append(batch.origins)
+        if self._acknowledged is not None:
+            self._acknowledged.append(batch.origins)
         if self._held:
             self.release()
+
+    def keep(self, committing: Committing) -> None:
+        """Tell *committing* from now on what there is to commit."""
+        self._committing = committing
+        self._acknowledged = committing.delivered
 
     def divided(self, batches: int) -> None:
         """Note that a batch has become so many."""
@@ -188,8 +193,8 @@ class Settling:
 
     def _tell(self, rejection: Rejection) -> None:
         """Leave the rows that failed to the reading thread, and to the journal."""
-        if self.committing:
-            self.committing.bury(self._letters(rejection))
+        if self._committing:
+            self._committing.bury(self._letters(rejection))
         errors = self._errors(rejection)
         origins = rejection.batch.origins or [Origin()]
         self._handoff.tell(

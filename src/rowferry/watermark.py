@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WINDOW = 100_000
 """Places beyond the watermark; where there are so many, nothing more is read."""
 
-_MANY = 8
+_MANY = 32
 """Stretches from which on it is worth the time to forget the keys of those that are settled."""
 
 

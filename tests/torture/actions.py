@@ -58,7 +58,7 @@ def with_a_clock_that_jumps(world, dice):
     }
     run = Run(world.start(env=env), "clock")
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20):
+    if world.judge.wait_until_fired(run.process):
         clock.write_text(dice.choice(["+1d\n", "-1d\n"]))
     return run
 
@@ -75,7 +75,7 @@ def on_a_disk_that_fills(world, dice):
 def stopped_for_a_while(world, dice):
     run = Run(world.start(), "stopped")
     world.judge.arm(run.process.pid, signal.SIGSTOP, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20):
+    if world.judge.wait_until_fired(run.process):
         time.sleep(dice.choice([0.05, 0.3, 1.2]))
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGCONT)
@@ -86,7 +86,7 @@ def started_twice(world, dice):
     """Start a second one meanwhile, which has to go away at once."""
     run = Run(world.start(), "twice")
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20) and run.process.poll() is None:
+    if world.judge.wait_until_fired(run.process) and run.process.poll() is None:
         run.process.send_signal(signal.SIGSTOP)  # so that it holds the journal all the time
         second = world.start()
         code = wait(second, 20)
@@ -102,7 +102,7 @@ def without_its_database(world, dice):
         return plainly(world, dice)
     run = Run(world.start(), "source", waited=True)
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20):
+    if world.judge.wait_until_fired(run.process):
         if dice.random() < 0.7:
             world.end_backends()
         else:
@@ -144,7 +144,7 @@ def killed_at_any_time(world, dice, run):
 
 def terminated(world, dice, run):
     world.judge.arm(run.process.pid, signal.SIGTERM, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20):
+    if world.judge.wait_until_fired(run.process):
         began = time.monotonic()
         run.end(143)
         if (took := time.monotonic() - began) > GRACE + 2:
@@ -155,7 +155,7 @@ def terminated(world, dice, run):
 
 def terminated_then_killed(world, dice, run):
     world.judge.arm(run.process.pid, signal.SIGTERM, _requests(world, dice), "received")
-    if world.judge.wait_until_fired(20):
+    if world.judge.wait_until_fired(run.process):
         time.sleep(dice.random() * 0.02)
         if run.process.poll() is None:
             run.process.kill()

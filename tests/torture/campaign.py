@@ -11,6 +11,7 @@ of another are kept, and do not count.
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -177,7 +178,7 @@ def parsed():
     parser.add_argument("--first", type=int, default=1, help="seed of a new campaign")
     parser.add_argument("--seed", type=int, help="run this one only")
     parser.add_argument("--regressions", action="store_true", help="run seeds that failed once")
-    parser.add_argument("--rows", type=int, default=1200)
+    parser.add_argument("--rows", type=int, default=900)
     parser.add_argument("--kills-a-seed", type=int, default=10)
     parser.add_argument("--keep", default="torture-failed", help="for the files of what failed")
     parser.add_argument("--code", default=str(ROOT / "src"), help="the sources to test")
@@ -186,5 +187,6 @@ def parsed():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped
     given = parsed()
     sys.exit(again(given) if given.seed is not None or given.regressions else go(given))

@@ -29,7 +29,7 @@ OUTAGE = Fault("outage", 0, applied=False)
 MENU = (
     Fault("429", 3, applied=False),
     Fault("429 in 0 s", 3, applied=False),
-    Fault("429 in 1 s", 0.3, applied=False),
+    Fault("429 in 1 s", 0.6, applied=False),
     Fault("429 by date", 1, applied=False),
     Fault("429 in garbage", 2, applied=False),
     Fault("429 in -5 s", 2, applied=False),
@@ -40,8 +40,8 @@ MENU = (
     Fault("500 after", 4, applied=True),
     Fault("reset before", 3, applied=False),
     Fault("reset after", 4, applied=True),
-    Fault("hang before", 0.5, applied=False),
-    Fault("hang after", 0.7, applied=True),
+    Fault("hang before", 1, applied=False),
+    Fault("hang after", 1, applied=True),
     Fault("drip", 1, applied=True),
     Fault("garbage", 2, applied=False),
     Fault("garbage after", 2, applied=True),
@@ -50,13 +50,13 @@ MENU = (
     Fault("stale", 4, applied=True),
     Fault("early hints", 3, applied=True),
     Fault("early hints, then 500", 3, applied=False),
-    Fault("bomb", 0.5, applied=True),
+    Fault("bomb", 1, applied=True),
 )
 BATCH_MENU = (
     *MENU,
-    Fault("partial", 25, applied=True),
-    Fault("fewer items", 6, applied=True),
-    Fault("413", 1, applied=False),
+    Fault("partial", 40, applied=True),
+    Fault("fewer items", 20, applied=True),
+    Fault("413", 15, applied=False),
 )
 STOPPERS = (
     Fault("302 here", 1, applied=False, stops=True),
@@ -64,11 +64,11 @@ STOPPERS = (
     Fault("401", 1, applied=False, stops=True),
 )
 
-STOPPING = 0.0012
+STOPPING = 0.004
 """Share of the records whose first attempt ends the run."""
 
 
-def choose(plan, key, attempt, *, records, quiet):
+def choose(plan, key, attempt, *, records, quiet, alone=False):
     """
     Say what a request meets whose first record is *key*.
 
@@ -76,19 +76,23 @@ def choose(plan, key, attempt, *, records, quiet):
         attempt: of that record, from 1.
         records: how many the request has.
         quiet: whether all noise is over.
+        alone: whether nothing but poison is left, which then would look like an outage: so it is
+            refused.
     """
     if records == 1 and plan.fate(key) == REFUSED:
         return REFUSAL
     if records == 1 and plan.fate(key) == POISON:
-        return REFUSAL if quiet else POISONED  # alone at the end it would look like an outage
+        return REFUSAL if quiet or alone else POISONED
     if quiet or attempt >= SPARED_FROM:
         return OK
-    if attempt == 1 and draw(plan.seed, "stop", key) < STOPPING and plan.noise:
-        return _drawn(STOPPERS, draw(plan.seed, "stopper", key))
-    if draw(plan.seed, "noise", key, attempt) >= plan.noise:
-        return OK
-    menu = MENU if records == 1 else BATCH_MENU
-    return _drawn(menu, draw(plan.seed, "fault", key, attempt))
+    noisy = draw(plan.seed, "noise", key, attempt) < plan.noise
+    luck = draw(plan.seed, "fault", key, attempt)
+    if plan.menu:
+        some = [fault for fault in (*BATCH_MENU, *STOPPERS) if fault.name in plan.menu]
+        return _drawn(some, luck) if noisy else OK
+    if attempt == 1 and plan.noise and draw(plan.seed, "stop", key) < STOPPING:
+        return _drawn(STOPPERS, luck)
+    return _drawn(MENU if records == 1 else BATCH_MENU, luck) if noisy else OK
 
 
 def status_of_item(plan, key, attempt, *, partial, quiet):

@@ -22,7 +22,7 @@ from collections import Counter
 from email.utils import formatdate
 
 from torture.faults import OUTAGE, choose, status_of_item
-from torture.plan import UNSENDABLE, Plan, draw
+from torture.plan import TAKEN, UNSENDABLE, Plan, draw
 
 _ID = re.compile(rb'\{"id":(-?\d+),')
 _DEAD_FOR = 0.4
@@ -43,7 +43,7 @@ class Judge:
         self.open = set()
         self.port = 0
         self.canary_port = 0
-        self.bodies = {}
+        self.missing = {key for key in range(1, plan.rows + 1) if plan.fate(key) == TAKEN}
 
     @property
     def in_flight(self):
@@ -93,9 +93,13 @@ class Judge:
         if time.monotonic() < self.dead_until:
             fault = OUTAGE
         else:
-            fault = choose(self.plan, keys[0], attempt, records=len(keys), quiet=self.quiet)
+            noise = {"records": len(keys), "quiet": self.quiet, "alone": not self.missing}
+            fault = choose(self.plan, keys[0], attempt, **noise)
         statuses = self._statuses(keys, fault)
         applied = [fault.applied and status == 201 for status in statuses]
+        if fault.name == "fewer items":
+            applied[-1] = False
+        self.missing -= {key for key, had in zip(keys, applied, strict=True) if had}
         self.log.write(
             json.dumps(
                 {
@@ -127,9 +131,9 @@ class Judge:
     def _statuses(self, keys, fault):
         if self.plan.profile != "batch":
             return [201]
-        partial = fault.name == "partial"
+        partial, quiet = fault.name == "partial", self.quiet or not self.missing
         return [
-            status_of_item(self.plan, key, self.attempts[key], partial=partial, quiet=self.quiet)
+            status_of_item(self.plan, key, self.attempts[key], partial=partial, quiet=quiet)
             for key in keys
         ]
 
@@ -270,7 +274,7 @@ async def _drip(writer, answer):
 
 async def main(plan_text, log_path):
     values = json.loads(plan_text)
-    plan = Plan(**values | {"outages": tuple(values["outages"])})
+    plan = Plan(**values)
     with open(log_path, "a", encoding="utf-8") as log:  # noqa: ASYNC230, PTH123 - one write a request
         judge = Judge(plan, log)
         servers = [

@@ -27,12 +27,12 @@ class Mistake(NamedTuple):
 MISTAKES = (
     Mistake(
         "a status below 400 counts as success",
-        "noisy",
+        "redirected",
         (Change("verdict.py", "if status in self.success_status:", "if status < 400:"),),
     ),
     Mistake(
         "redirects are followed",
-        "noisy",
+        "redirected",
         (
             Change(
                 "outcomes.py",
@@ -60,13 +60,11 @@ MISTAKES = (
             Change(
                 "outcomes.py",
                 """
-            self._reject(batch, ExhaustedError, reason, response)
-        else:
+        self._reject(failure.again, ExhaustedError, verdict, failure.response)
 """,
                 """
-            self._settling.deliver(batch)
-            self._on_settled(batch)
-        else:
+        self._settling.deliver(failure.again)
+        self._on_settled(failure.again)
 """,
             ),
         ),
@@ -96,8 +94,13 @@ MISTAKES = (
         (
             Change(
                 "http/connection.py",
-                "if self._status in {100, 102, 103} and",
-                "if self._status in {999} and",
+                """
+            self._pass_interim()
+""",
+                """
+            self._status = 201
+            self._response = self._answer()
+""",
             ),
         ),
     ),
@@ -161,6 +164,171 @@ MISTAKES = (
                 """
     given += [200] * (count - len(given))
     if len(given) != count:
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "the watermark is the largest delivered",
+        "killed",
+        (
+            Change(
+                "watermark.py",
+                """
+        found = self._flags.find(0, start)
+        self.low =""",
+                """
+        found = self._flags.rfind(1) + 1
+        self.low =""",
+            ),
+        ),
+    ),
+    Mistake(
+        "what is dispatched counts as settled",
+        "killed",
+        (
+            Change(
+                "pass_book.py",
+                "delivered = [origin.number for origins in entry.delivered for origin in origins]",
+                "delivered = list(range(self._covered, covered))",
+            ),
+        ),
+    ),
+    Mistake(
+        "a record is sent before its position is durable",
+        "slow_disk",
+        (
+            Change(
+                "committing.py",
+                """
+        self._commit = Commit(batches, self._waiting)
+""",
+                """
+        self._on_covered(batches)
+        self._commit = Commit([], self._waiting)
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "the same, in a trace",
+        "order",
+        (
+            Change(
+                "committing.py",
+                """
+        self._commit = Commit(batches, self._waiting)
+""",
+                """
+        self._on_covered(batches)
+        self._commit = Commit([], self._waiting)
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "a commit does not wait for the disk",
+        "order",
+        (Change("journal_file.py", "PRAGMA synchronous = FULL", "PRAGMA synchronous = OFF"),),
+    ),
+    Mistake(
+        "what was dispatched is skipped on going on",
+        "killed",
+        (
+            Change(
+                "pass_book.py",
+                """
+        spans.append(Span(reached, sent, replayed=True))
+""",
+                """
+        pass
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "maybe_duplicated is counted after the send",
+        "slow_disk",
+        (
+            Change(
+                "pass_book.py",
+                """
+        doubted = self._doubted(entry)
+""",
+                """
+        now, doubted = self._doubted(entry), getattr(self, "_later", [])
+        self._later = now
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "maybe_duplicated of a second try is counted after the send",
+        "noisy",
+        (
+            Change(
+                "committing.py",
+                """
+        self._doubted += batch.origins
+""",
+                """
+        self._loop.call_later(0.1, self._doubted.extend, batch.origins)
+        return
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "a dead letter is committed after the watermark",
+        "buried",
+        (
+            Change(
+                "pass_book.py",
+                """
+                self._bury(conn, entry.dead)
+                self._file.write_progress(pass_, kept, dropped)
+""",
+                """
+                self._file.write_progress(pass_, kept, dropped)
+            with self._file.transaction() as conn:
+                self._bury(conn, entry.dead)
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "the checkpoint of a copy is committed after its rows",
+        "copies",
+        (
+            Change(
+                "writing.py",
+                """
+            if self.seal is not None:
+""",
+                """
+            if self.seal is not None:
+                self._commit()
+""",
+            ),
+        ),
+    ),
+    Mistake(
+        "the checkpoint of a copy is committed before its rows",
+        "copies",
+        (
+            Change(
+                "writing.py",
+                """
+            self._write_chunk(chunk, guard=guard)
+            if self.seal is not None:
+""",
+                """
+            if self.seal is not None:
+                self.database.begin(self.conn)
+                self.seal(self.processed + len(chunk), self.failed)
+                self._commit()
+            self._write_chunk(chunk, guard=guard)
+            if self.seal is not None:
 """,
             ),
         ),

@@ -8,6 +8,7 @@ the sources have moved on, and the mistake has to follow.
 """
 
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,9 +18,10 @@ from torture import actions, points
 from torture.campaign import ROOT
 from torture.driver import run_seed
 from torture.mistakes import MISTAKES
+from torture.world import environment
 
 _SEEDS = 4
-"""Seeds that a tier tries before it gives up."""
+"""Seeds that a tier tries before it gives up; one of them where there is no mistake."""
 
 _HANGS = 10
 """Seconds after which a run hangs, here."""
@@ -32,7 +34,7 @@ def noisy(code, **fixed):
 
 
 def batches(code):
-    return noisy(code, profile="batch", batch_size=7)
+    return noisy(code, profile="batch", batch_size=7, menu=("fewer items", "partial"))
 
 
 def killed(code):
@@ -41,16 +43,51 @@ def killed(code):
     return _seeds(code, outages=(), **fixed)
 
 
+def slow_disk(code):
+    """Kill while commits take long, soon after each start."""
+    return points.slowly(8, code=code)
+
+
+def redirected(code):
+    return noisy(code, menu=("302 here", "302 elsewhere"), noise=0.05)
+
+
 def order(code):
     """Look at the order of disk and network in a trace."""
     return points.measured(code=code)[0]
 
 
-TIERS = {tier.__name__: tier for tier in (noisy, batches, killed, order)}
+def buried(code):
+    """Kill between any two commits, when many of the records are refused."""
+    at = [points.Point("fdatasync", files=True, number=number) for number in range(4, 28)]
+    return points.strike(at, code=code, refused=0.3)[0]
+
+
+def copies(code):
+    """Kill copies between databases."""
+    test = "killed_again_and_again and sqlite3"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", test]
+    done = subprocess.run(
+        [*command, "tests/test_checkpoint.py"],
+        cwd=ROOT,
+        env=environment(code) | {"ROWFERRY_CODE": str(code)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("E ")]
+    return wrong or ["no test ran"] if done.returncode else []
+
+
+TIERS = {
+    tier.__name__: tier
+    for tier in (noisy, redirected, batches, killed, slow_disk, order, buried, copies)
+}
 
 
 def _seeds(code, **fixed):
-    for seed in range(101, 101 + _SEEDS):
+    seeds = _SEEDS if Path(code) != ROOT / "src" else 1
+    for seed in range(101, 101 + seeds):
         problems = run_seed(seed, code=code, source="sqlite", **fixed)["problems"]
         if problems:
             return problems

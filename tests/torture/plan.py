@@ -44,6 +44,8 @@ class Plan:
         noise: share of the receipts that meet a fault.
         kills: how often the program is to be killed.
         outages: numbers of receipts at which the API goes away for a while.
+        refused: share of the rows that the API will not take.
+        menu: names of the faults to draw from; empty: all.
     """
 
     seed: int
@@ -55,16 +57,18 @@ class Plan:
     batch_size: int
     kills: int
     outages: tuple[int, ...]
+    refused: float = 0.006
+    menu: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, seed, *, rows=1200, kills=10, **fixed):
+    def of(cls, seed, *, rows=900, kills=10, **fixed):
         dice = Random(f"plan {seed}")
-        profile = dice.choice(PROFILES)
+        profile, noise = dice.choice(PROFILES), dice.choice([0.0, 0.03, 0.1, 0.25])
         values = {
             "source": dice.choice(SOURCES),
             "profile": profile,
-            "noise": dice.choice([0.0, 0.03, 0.1, 0.25]),
-            "in_flight": dice.choice([1, 4, 16, 16, 48]),
+            "noise": noise,
+            "in_flight": dice.choice([16, 48] if noise > 0.05 else [1, 4, 16, 48]),
             "batch_size": dice.choice([2, 7, 25]),
             "outages": tuple(dice.sample(range(rows), dice.choice([0, 0, 1, 2]))),
         } | fixed
@@ -79,12 +83,12 @@ class Plan:
 
     def fate(self, key):
         """Say what becomes of a row in the end."""
-        luck = draw(self.seed, "fate", key)
-        if luck < 0.006 or key == 17:
+        luck = draw(self.seed, "fate", key) - self.refused
+        if luck < 0 or key == 17:
             return REFUSED
-        if luck < 0.008 or key == 23:
+        if luck < 0.002 or key == 23:
             return POISON
-        return UNSENDABLE if luck < 0.012 or key == 31 else TAKEN
+        return UNSENDABLE if luck < 0.006 or key == 31 else TAKEN
 
     def secret(self):
         return f"canary{self.seed}/s+cret=="

@@ -51,7 +51,7 @@ def run(settings):
             max_retries=settings["max_retries"],
             initial_backoff=0.005,
             max_backoff=0.05,
-            max_retry_age=5,
+            max_retry_age=30,
         ),
         limits=etl.Limits(max_in_flight=settings["in_flight"], **settings["limits"]),
     )

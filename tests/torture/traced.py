@@ -29,7 +29,7 @@ class Event(NamedTuple):
     A call, or the return of one that others came in between of.
 
     Attributes:
-        on: "api", "journal", "journal-wal", "status" or what else the call is on.
+        on: "api", "journal", "journal-wal", "status" (what lies beside it), or nothing.
         text: of its arguments; of its return, where *done*.
     """
 
@@ -75,8 +75,10 @@ def _place(on, world):
     journal = str(world.journal)
     if journal in on:
         rest = on.partition(journal)[2]
-        return "journal-wal" if rest.startswith("-wal") else "journal"
-    return "status" if str(world.journal.parent) in on else ""
+        if rest.startswith("-wal"):
+            return "journal-wal"
+        return "status" if rest.startswith(".") else "journal"
+    return ""
 
 
 def out_of_order(events):

@@ -44,7 +44,7 @@ class Judge:
         )
         self.port, self.canary, control = json.loads(self.process.stdout.readline())
         self._socket = socket.create_connection(("127.0.0.1", control))
-        self._lines = self._socket.makefile("rwb")
+        self._told = b""
 
     @property
     def url(self):
@@ -54,7 +54,7 @@ class Judge:
         """Give an order, and what the judge says to it."""
         self._send(order)
         while True:
-            told = json.loads(self._lines.readline())
+            told = self._line(10)
             if "receipts" in told:
                 return told  # else an earlier order was carried out
 
@@ -62,16 +62,16 @@ class Judge:
         """Have signal *number* sent to *pid* at the request that is *after* more from now."""
         self._send({"do": "arm", "pid": pid, "signal": number, "after": after, "moment": moment})
 
-    def wait_until_fired(self, seconds):
-        """Wait for the request of the last `arm`; tell whether it came."""
-        self._socket.settimeout(seconds)
-        try:
-            return b"fired" in self._lines.readline()
-        except TimeoutError:
-            return False
-        finally:
-            self._socket.settimeout(None)
-            self._lines = self._socket.makefile("rwb")
+    def wait_until_fired(self, process, seconds=20):
+        """Wait for the request of the last `arm`; tell whether it came before *process* ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            ended = process.poll() is not None
+            if "fired" in self._line(0.05):
+                return True
+            if ended:
+                break
+        return False
 
     def receipts(self):
         """Give all that it has written down."""
@@ -85,8 +85,21 @@ class Judge:
         self.process.stdout.close()
 
     def _send(self, order):
-        self._lines.write(json.dumps(order).encode() + b"\n")
-        self._lines.flush()
+        self._socket.sendall(json.dumps(order).encode() + b"\n")
+
+    def _line(self, seconds):
+        """Give the next line that it says; nothing where there is none for so long."""
+        self._socket.settimeout(seconds)
+        while b"\n" not in self._told:
+            try:
+                more = self._socket.recv(65_536)
+            except TimeoutError:
+                return {}
+            if not more:
+                raise EOFError("the judge has gone")
+            self._told += more
+        line, _, self._told = self._told.partition(b"\n")
+        return json.loads(line)
 
 
 def environment(code=None):

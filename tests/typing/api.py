@@ -5,6 +5,8 @@ import asyncio
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, assert_type
 
 import rowferry as etl
@@ -87,6 +89,7 @@ etl.copy_rows("SELECT 1", conn, "INSERT INTO t VALUES (?)", conn)
 etl.copy_rows("SELECT 1", params, "INSERT INTO t VALUES (?)", conn, (), models, ids_of_models)
 etl.copy_table_rows("t", conn, conn)
 etl.copy_table_rows("t", params, "duckdb:///f", "u", create=True, on_conflict="skip", key="id")
+etl.copy_table_rows("t", params, conn, key="id", checkpoint="checkpoints", name="nightly")
 assert_type(etl.generate_insert_sql("t", {"id": 1}, conn), str)
 assert_type(etl.generate_create_table_sql("t", params, conn, "u", key=("id",)), str)
 assert_type(etl.generate_create_table_sql("t", [{"id": 1}], conn), str)
@@ -178,12 +181,18 @@ etl.copy_to_api(
     name="nightly",
     on_error=on_error,
     ordering_key="customer",
+    journal=etl.Journal("nightly.journal", keep_bodies=False),
+    incremental=etl.Incremental("updated", lag=timedelta(minutes=5)),
     limit=100,
     budget=etl.Budget(max_dead=5, max_dead_from_start=None, deadline=60.0, grace=5.0),
     chunk_size=1000,
     progress=progress,
 )
 etl.copy_to_api("SELECT 1", params, "http://h/", key="id")
+etl.Journal(Path("nightly.journal")).start_over()
+for letter in etl.dead_letters(Path("nightly.journal")):
+    print(letter["key"], letter["reason"])
+assert_type(etl.retry_dead_letters("nightly.journal", api, transform=transform), etl.Report)
 etl.copy_to_api("SELECT 1", "sqlite:///file.db", "http://h/")
 
 
