@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from command_line import ROWFERRY, last_line, wait_until
+from command_line import ROWFERRY, last_line, rows_in, wait_until
 from rowferry.testing import Answer, FakeApi
 
 
@@ -91,6 +91,24 @@ def test_without_a_key_a_job_that_was_cut_short_is_refused_until_it_may_start_ov
         assert "Journal(" not in refused.stderr
         done = rowferry("run", path, "--start-over", env={"API": api.url})
         assert (done.returncode, last_line(done)["delivered"]) == (0, 500)
+
+
+def test_a_copy_with_a_checkpoint_copies_nothing_twice(folder, many, rowferry):
+    (folder / "job.toml").write_text("""
+        [jobs.copy]
+        key = "id"
+        chunk_size = 100
+        source = { url = "sqlite:///sensors.db", table = "sensor" }
+        [jobs.copy.destination]
+        url = "sqlite:///there.db"
+        create = true
+        checkpoint = "checkpoints"
+        on_conflict = "skip"
+    """)
+    assert last_line(rowferry("run", "job.toml"))["delivered"] == 500
+    assert rowferry("run", "job.toml").returncode == 0
+    assert len(rows_in("there.db", "sensor")) == 500
+    assert len(rows_in("there.db", "checkpoints")) == 1
 
 
 def test_a_second_run_of_a_job_with_a_cursor_sends_only_what_is_new(job, rowferry):

@@ -344,6 +344,11 @@ OF_THE_JOB = [
         "needs a query",
     ),
     (
+        "destination = { url = 'sqlite:///y', table = 't', checkpoint = 'c' }",
+        "$.jobs.x.destination",
+        "checkpoint needs key",
+    ),
+    (
         "destination = { url = 'sqlite:///y', table = 't', create = 'yes' }",
         "$.jobs.x.destination.create",
         "true or false, not 'yes'",

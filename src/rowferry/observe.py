@@ -20,6 +20,9 @@ Observer: TypeAlias = "Callable[[Progress], Any]"
 HEARTBEAT = 10.0
 """Seconds between two lines in the log."""
 
+_REFRESHES = 4
+"""A second: drawing takes milliseconds, which the event loop goes without."""
+
 _WIDE = 100
 _AROUND_BAR = 32
 _AROUND = 10
@@ -130,6 +133,7 @@ class Bar:
             progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             transient=False,
+            refresh_per_second=_REFRESHES,
         )
         self._room = console.width - (_AROUND_BAR if console.width >= _WIDE else _AROUND)
         self._task: TaskID | None = None

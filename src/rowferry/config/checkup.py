@@ -83,8 +83,9 @@ def _driver(url: str) -> str:
     module = connections.database_of(url).driver
     try:
         __import__(module)
-    except ImportError as error:
-        raise Trouble(f"{module} is not installed: {error}", CONFIGURATION) from error
+    except ImportError:
+        with connections.opened(url):  # raises: it knows what to install
+            return module
     packages = importlib.metadata.packages_distributions().get(module, [])
     versions = [f"{name} {importlib.metadata.version(name)}" for name in packages[:1]]
     return versions[0] if versions else module

@@ -104,6 +104,8 @@ class Destination:
         insert_query: a statement that is executed once a row, instead of table.
         create: make the table first where there is none.
         on_conflict: what becomes of a row whose key is in the table already.
+        checkpoint: a table there, made where there is none, that keeps how far the copy is, so that
+            one that was cut short is gone on with by the next, and nothing is copied twice.
     """
 
     url: str = field(repr=False)
@@ -111,6 +113,7 @@ class Destination:
     insert_query: str | None = None
     create: bool = False
     on_conflict: OnConflict = "error"
+    checkpoint: str | None = None
 
     def __post_init__(self) -> None:
         """Check what goes together; raise ConfigError."""
@@ -118,6 +121,7 @@ class Destination:
         if self.table is not None and self.insert_query is not None:
             raise ConfigError("insert_query cannot be given beside table")
         _check_name("table", self.table)
+        _check_name("checkpoint", self.checkpoint)
         if self.insert_query is not None:
             for name in ("create", "on_conflict"):
                 if getattr(self, name) not in {False, "error"}:
@@ -138,7 +142,8 @@ class Job:
             with by the next, and the records that the API will not take. By default it lies beside
             the job file; false for none.
         incremental: reads only what came after the last complete pass.
-        name: of the transfer, a part of its idempotency keys; by default the job's.
+        name: of the transfer, a part of its idempotency keys, by default the job's; or of a copy
+            among the checkpoints.
         transform: a function that takes a list of rows and gives records; or what `per_row` makes.
         columns: renames, nests and drops columns and adds constants, instead of transform.
         ordering_key: a column; records with one value of it are sent one after another.
@@ -193,19 +198,31 @@ class Job:
             )
 
     def _check_copy(self, destination: Destination) -> None:
-        for name in ("ordering_key", "name", "journal", "incremental"):
+        for name in ("ordering_key", "journal", "incremental"):
             if getattr(self, name):
                 raise ConfigError(f"{name} is for APIs")
+        if self.name is not None and destination.checkpoint is None:
+            raise ConfigError("name is for APIs, and for copies with a checkpoint")
         if self.budget != Budget():
             raise ConfigError("budget is for APIs")
         if destination.table is None and destination.insert_query is None and not self.source.table:
             raise ConfigError("destination needs table or insert_query, to say where rows go")
         if destination.insert_query is not None and self.source.table:
             raise ConfigError("destination: insert_query needs a query in source, not a table")
+        if destination.checkpoint is not None:
+            self._check_checkpoint(destination)
         if destination.on_conflict != "error" and not self.key:
             raise ConfigError(
                 f"destination: on_conflict = {destination.on_conflict!r} needs key, the columns by "
                 "which a row is there already"
+            )
+
+    def _check_checkpoint(self, destination: Destination) -> None:
+        if not self.key:
+            raise ConfigError("destination: checkpoint needs key, to know what was copied")
+        if self.limit is not None or not (self.source.table or destination.insert_query):
+            raise ConfigError(
+                "destination: checkpoint needs all rows of a table in source, or insert_query"
             )
 
     @property

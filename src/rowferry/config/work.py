@@ -110,6 +110,8 @@ def _into_database(job: Job, destination: Destination) -> Report:
             create=destination.create,
             on_conflict=destination.on_conflict,
             key=job.key,
+            checkpoint=destination.checkpoint,
+            name=job.name,
         )
     elif destination.insert_query and job.source.url and job.limit is None:
         processed, failed = copying.copy_rows(
@@ -121,6 +123,8 @@ def _into_database(job: Job, destination: Destination) -> Report:
             transform=transform,
             chunk_size=job.chunk_size,
             key=job.key,
+            checkpoint=destination.checkpoint,
+            name=job.name,
         )
     else:
         processed, failed = _row_by_row(job, destination, transform)
