@@ -76,24 +76,35 @@ def start_up(turns: int) -> None:
 
 def _timed(command: tuple[str, ...]) -> tuple[float, float]:
     """Give the seconds that a command took, and those of CPU."""
-    begun, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun, used = time.perf_counter(), _cpu()
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
-    took, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return took, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return time.perf_counter() - begun, _cpu() - used
+
+
+def _cpu() -> float:
+    """Give the seconds of CPU that processes took which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def copies(source: str, api: servers.NginxApi, rows: int, rounds: int) -> None:
-    """Print rows a second by the library and by the command, in turns."""
+    """Print rows a second and CPU by the library and by the command, in turns."""
     rates: dict[str, list[float]] = {"library": [], "command": []}
+    used: dict[str, list[float]] = {"library": [], "command": []}
     for _ in range(rounds):
         for name, run in (("library", by_library), ("command", by_command)):
             api.reset()
+            before = _cpu()
             report = run(source, api.url)
+            used[name].append(_cpu() - before)
             if api.counts()["records"] != rows or report["delivered"] != rows:
                 raise SystemExit(f"{name}: {api.counts()} of {rows} rows arrived")
             rates[name].append(report["rows_per_second"])
     for name, found in rates.items():
-        print(f"{name}: {median(found):,.0f} rows/s ({min(found):,.0f} to {max(found):,.0f})")
+        print(
+            f"{name}: {median(found):,.0f} rows/s ({min(found):,.0f} to {max(found):,.0f}), "
+            f"{median(used[name]):.2f} s of CPU, its start included"
+        )
     ratios = [
         command / library
         for command, library in zip(rates["command"], rates["library"], strict=True)
