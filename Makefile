@@ -13,7 +13,10 @@ PEERS_READY := $(VENV)/.peers-ready
 KILLS ?= 100
 TORTURE ?=
 
-.PHONY: demo test check bench bench-databases docs torture mutants clean
+# How long the fuzzer goes on, in libFuzzer's words.
+FUZZ ?= -runs=1000000
+
+.PHONY: demo test check fuzz bench bench-databases docs torture mutants clean
 
 $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
@@ -31,6 +34,12 @@ demo: $(READY)  ## 28,000 real airports into a local API, three ways
 
 test: $(READY)  ## all tests; a server that is missing is a skip that says so
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
+
+fuzz: $(READY)  ## a million answers, guided by coverage: ten minutes; FUZZ=-max_total_time=15 for fewer
+	mkdir -p build/fuzz
+	cp tests/fuzz/corpus/* build/fuzz/
+	cd build && $(abspath $(BIN))/python ../tests/fuzz/fuzz_answers.py -max_len=1024 -timeout=10 \
+		-rss_limit_mb=1024 -dict=../tests/fuzz/http.dict -print_final_stats=1 $(FUZZ) fuzz
 
 check: $(READY)  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -127,7 +127,7 @@ def run_peer(peer: Peer, scenario: Scenario, dsn: str, api: servers.CountingApi)
     told: Run = {"peer": peer.name, "kind": peer.kind}
     api.reset()
     try:
-        told |= transfer(peer, scenario, dsn, api.url)
+        told |= transfer(peer, scenario, dsn, api)
     except subprocess.SubprocessError as error:
         last = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
         return _shown(told | {"failure": last})
@@ -135,11 +135,12 @@ def run_peer(peer: Peer, scenario: Scenario, dsn: str, api: servers.CountingApi)
     return _shown(told | {"failure": _mismatch(peer, told)})
 
 
-def transfer(peer: Peer, scenario: Scenario, dsn: str, url: str) -> Run:
+def transfer(peer: Peer, scenario: Scenario, dsn: str, api: servers.CountingApi) -> Run:
     """Start the script of *peer*; give the line that it prints."""
     options = {
         "dsn": dsn,
-        "url": url,
+        "url": api.url,
+        "ca": api.ca,
         "rows": peer.rows,
         "seconds": peer.seconds,
         "batch": scenario.batch,

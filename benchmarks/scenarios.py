@@ -184,6 +184,16 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        name="TLS S2",
+        shows="S2 over TLS: what encryption leaves of it",
+        api=partial(servers.nginx, tls=True),
+        peers=(
+            rowferry(rows=200_000),
+            handwritten(rows=60_000),
+            wrk(seconds=5),
+        ),
+    ),
+    Scenario(
         name="templated S2",
         shows="S2 with a path a row, /items/{id}, and a bearer token: what requests from rows cost",
         api=servers.nginx,

@@ -57,7 +57,17 @@ http {{
     location /items/ {{ return 201; }}
     location = /numbered {{ return 201 '{{"id": "$request_id"}}'; }}
   }}
+{secure}
 }}
+"""
+
+SECURE = """
+  ssl_certificate {folder}/cert.pem;
+  ssl_certificate_key {folder}/key.pem;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    location = /items {{ return 201; }}
+  }}
 """
 
 
@@ -66,9 +76,15 @@ class MissingServerError(Exception):
 
 
 class CountingApi(Protocol):
-    """An API that tells what it was sent."""
+    """
+    An API that tells what it was sent.
+
+    Attributes:
+        ca: file of the authority that verifies it; empty where it is plain http.
+    """
 
     url: str
+    ca: str
 
     def reset(self) -> None:
         """Count from 0."""
@@ -79,6 +95,8 @@ class CountingApi(Protocol):
 
 class OwnApi:
     """The face of `api.py`."""
+
+    ca = ""
 
     def __init__(self, root: str, path: str) -> None:
         self.url = f"{root}{path}"
@@ -98,6 +116,7 @@ class NginxApi:
 
     def __init__(self, root: str, path: str) -> None:
         self.url = f"{root}{path}"
+        self.ca = ""
         self._root = root
         self._before = 0
 
@@ -142,12 +161,13 @@ def postgresql(rows: int) -> Iterator[str]:
 
 
 @contextmanager
-def nginx(*, path: str = "/items") -> Iterator[NginxApi]:
+def nginx(*, path: str = "/items", tls: bool = False) -> Iterator[NginxApi]:
     """
     Start nginx with one worker that answers 201 to everything.
 
     Args:
         path: /items, whose answers have no body, or /numbered, whose answers all differ.
+        tls: whether rows go over TLS, to /items; its status page does not.
     """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
@@ -155,12 +175,29 @@ def nginx(*, path: str = "/items") -> Iterator[NginxApi]:
     with _folder() as folder:
         port = _free_port()
         config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port))
+        secure_port = _free_port() if tls else 0
+        secure = SECURE.format(folder=folder, port=secure_port) if tls else ""
+        config.write_text(NGINX.format(folder=folder, port=port, secure=secure))
+        if tls:
+            _certify(folder)
         command = [program, "-c", str(config), "-e", f"{folder}/error.log", "-p", str(folder)]
         with _kept(command, folder):
             api = NginxApi(f"http://127.0.0.1:{port}", path)
+            if tls:
+                api.url, api.ca = f"https://127.0.0.1:{secure_port}{path}", f"{folder}/ca.pem"
             _wait_for(api.reset, folder)
             yield api
+
+
+def _certify(folder: Path) -> None:
+    """Write ca.pem, cert.pem and key.pem: an authority, and what it says of 127.0.0.1."""
+    import trustme  # noqa: PLC0415 (only where there is TLS)
+
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
 
 
 @contextmanager

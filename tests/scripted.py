@@ -6,8 +6,8 @@ import socket
 import struct
 import time
 
-from rowferry.http.connection import connect
 from rowferry.http.endpoint import parse_url
+from rowferry.http.opening import connect
 
 LONG = 20.0
 """Seconds after which a test that waits has failed; nothing that works takes so long."""

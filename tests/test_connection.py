@@ -1,7 +1,10 @@
 """One HTTP/1.1 connection against a peer that is scripted byte by byte."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import uvloop
@@ -9,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.batches import Response
-from rowferry.http.connection import MAX_BODY, Connection, ExchangeError, connect
+from rowferry.http.connection import MAX_BODY, ExchangeError
 from rowferry.http.endpoint import parse_url
+from rowferry.http.headers import idle_limit
+from rowferry.http.opening import connect
 from scripted import LONG, auntil, listening, pair
+from wire import OK, REQUEST, on_a_wire, outcome
 
-REQUEST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 HI = Response(200, ((b"content-length", b"2"),), b"hi")
 
 
@@ -128,11 +132,27 @@ def test_the_end_of_input_after_an_interim_answer_is_no_answer(run):
     failure(run, b"HTTP/1.1 100 Continue\r\n\r\n", then="end")
 
 
-@pytest.mark.parametrize("interim", [100, 102, 103])
+@pytest.mark.parametrize("interim", [100, 102, 103, 104, 199])
 def test_an_interim_answer_is_not_the_final_one(run, interim):
     before = b"HTTP/1.1 %d Wait\r\nLink: </s>\r\n\r\n" % interim
     for sent in ([before, OK], [before + OK], [before + before, OK]):
         assert answers(run, *sent) == (HI, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 5\r\n\r\nabcde",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_an_interim_answer_with_a_body_is_none(run, body):
+    failure(run, b"HTTP/1.1 100 Continue\r\n" + body + OK)
+
+
+def test_an_interim_answer_may_say_that_it_has_no_body(run):
+    assert answers(run, b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n" + OK) == (HI, True)
 
 
 def test_endless_interim_answers_are_given_up(run):
@@ -223,7 +243,37 @@ def test_a_status_that_is_none_is_no_answer(run, status):
     failure(run, b"HTTP/1.1 %b OK\r\nContent-Length: 0\r\n\r\n" % status)
 
 
-@pytest.mark.parametrize("coding", [b"gzip", b"gzip, chunked", b"chunked, gzip", b"identity"])
+def test_what_trailers_say_of_the_connection_does_not_touch_the_next_answer():
+    connection = on_a_wire()
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+    for trailer in (b"Connection: close", b"Upgrade: h2c\r\nConnection: Upgrade", b"X: y"):
+        for _ in range(2):
+            response, usable = outcome(connection, [head + trailer + b"\r\n\r\n"])
+            assert (response.body, usable) == (b"hi", True)
+    assert outcome(connection, [OK]) == (HI, True)
+
+
+@pytest.mark.parametrize("version", [b"HTTP/0.9", b"HTTP/2.0", b"HTTP/2", b"HTTP/1.2", b"HTTP/3.0"])
+def test_an_answer_of_another_version_is_none(run, version):
+    failure(run, b"%b 200 OK\r\nContent-Length: 0\r\n\r\n" % version)
+
+
+def test_trailers_do_not_frame_the_body(run):
+    for trailer in (b"Content-Length: 2", b"transfer-encoding: T"):
+        sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n%b\r\n\r\n" % trailer
+        failure(run, sent)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        b"chunked\r\nTransfer-Encoding: chunked",
+        b"gzip",
+        b"gzip, chunked",
+        b"chunked, gzip",
+        b"identity",
+    ],
+)
 def test_a_transfer_coding_other_than_chunked_is_no_answer(run, coding):
     sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n" % coding
     failure(run, sent, then="end")
@@ -243,11 +293,98 @@ def test_a_transfer_coding_other_than_chunked_is_no_answer(run, coding):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: folded\r\n line\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a\x00\r\nhi\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nNUL: \x00\r\n\r\n",
     ],
 )
 def test_garbage_is_no_answer(run, sent):
     assert "no valid HTTP/1.1" in failure(run, sent)
+
+
+def test_a_chunk_of_any_announced_size_is_read_no_further_than_allowed(run):
+    sent = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n"
+    response, usable = answers(run, sent + b"x" * (MAX_BODY + 1))
+    assert (response.status, len(response.body), usable) == (200, MAX_BODY, False)
+    failure(run, sent + b"x", then="close")
+
+
+def test_extensions_of_chunks_are_passed_by(run):
+    sent = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
+        b'2;name=value;other="quoted; text"\r\nhi\r\n0;last\r\n\r\n'
+    )
+    response, usable = answers(run, sent)
+    assert (response.body, usable) == (b"hi", True)
+
+
+def test_empty_lines_before_an_answer_are_passed_by(run):
+    assert answers(run, b"\r\n\r\n" + OK) == (HI, True)
+
+
+# idle connections
+
+
+@pytest.mark.parametrize(
+    ("keep_alive", "limit"),
+    [
+        (b"", 4.0),
+        (b"max=100", 4.0),
+        (b"timeout=soon", 4.0),
+        (b"timeout=-5", 4.0),
+        (b"timeout=75", 74.0),
+        (b"timeout=5, max=1000", 4.0),
+        (b"max=1000, Timeout = 5", 4.0),
+        (b"timeout=1", 0.5),
+        (b"timeout=0", 0.0),
+        (b"timeout=99999999999999999999", 999998.0),
+    ],
+)
+def test_a_connection_is_kept_idle_for_less_time_than_the_api_keeps_it(keep_alive, limit):
+    assert idle_limit(keep_alive) == limit
+
+
+def idle_after(connection, answer, seconds):
+    """Tell whether a connection is usable so many seconds after an answer."""
+    outcome(connection, [answer])
+    connection._idle_since -= seconds
+    connection.expire(0.0, "too late")
+    return connection.usable
+
+
+def test_a_connection_that_was_idle_for_too_long_is_closed_before_the_api_does():
+    assert idle_after(on_a_wire(), OK, 3.5)
+    assert not idle_after(on_a_wire(), OK, 4.1)
+    told = OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: timeout=60\r\n\r\n")
+    connection = on_a_wire()
+    assert idle_after(connection, told, 58.5)
+    assert idle_after(connection, OK, 58.5)  # it was said once
+    assert not idle_after(connection, told, 59.5)
+
+
+def test_a_connection_on_which_nothing_was_asked_is_idle_too():
+    connection = on_a_wire()
+    connection.expire(0.0, "too late")
+    assert connection.usable
+    connection._idle_since -= 4.1
+    connection.expire(0.0, "too late")
+    assert not connection.usable
+
+
+def test_a_connection_that_awaits_an_answer_is_not_idle():
+    connection = on_a_wire()
+    connection.send(REQUEST)
+    connection._idle_since -= 100
+    connection.expire(0.0, "too late")
+    assert connection.usable
 
 
 # long bodies
@@ -313,6 +450,20 @@ def test_a_reset_does_not_complete_a_body_that_ends_with_the_input(run):
             peer.reset()
             with pytest.raises(ExchangeError):
                 await answer
+
+    run(cut())
+
+
+def test_a_reset_ends_what_an_error_says_where_it_has_no_other_end(run):
+    async def cut():
+        async with pair() as (connection, peer):
+            answer = connection.send(REQUEST)
+            await peer.request()
+            peer.send(b"HTTP/1.1 413 No\r\n\r\ntoo la")
+            await auntil(lambda: connection._received)
+            peer.reset()
+            assert (await answer).body == b"too la"
+            assert not connection.usable
 
     run(cut())
 
@@ -439,6 +590,61 @@ def test_an_early_answer_to_a_big_body_counts_and_closes_the_connection(run):
     run(early())
 
 
+def refuse_without_reading(listener, read, framing):
+    """Answer each connection 413 after *read* bytes, and close it with the rest unread."""
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            left = read
+            while left > 0 and (data := client.recv(min(left, 65536))):
+                left -= len(data)
+            with contextlib.suppress(OSError):  # the client was quicker to read what came
+                client.sendall(b"HTTP/1.1 413 No\r\nConnection: close\r\n%b\r\n" % framing)
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 0\r\n", b""], ids=["length", "none"])
+@pytest.mark.parametrize("read", [1, 100_000, 3_000_000])
+def test_a_413_with_a_broken_pipe_behind_it_is_a_413(run, read, framing):
+    async def refused(port):
+        connection = await connect(parse_url(f"http://127.0.0.1:{port}/"), None, LONG)
+        assert (await connection.send(BIG)).status == 413
+        assert not connection.usable
+
+    async def all_refused():
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+            pool.submit(refuse_without_reading, listener, read, framing)
+            try:
+                for _ in range(10):
+                    await refused(listener.getsockname()[1])
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+
+    run(all_refused())
+
+
+def test_an_answer_that_is_left_when_a_write_has_failed_is_read():
+    """What asyncio does where the write fails before it looks at what there is to read."""
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    with here, there:
+        connection = on_a_wire()
+        connection._transport.get_extra_info = {"socket": here}.get
+        connection.follow_up = lambda _response: REQUEST
+        answer = connection.send(REQUEST)
+        there.sendall(TOO_LARGE)
+        connection.connection_lost(BrokenPipeError(32, "Broken pipe"))
+        assert answer.result().status == 413
+        connection = on_a_wire()
+        connection._transport.get_extra_info = {"socket": here}.get
+        answer = connection.send(REQUEST)
+        connection.connection_lost(BrokenPipeError(32, "Broken pipe"))
+        assert "Broken pipe" in str(answer.exception())
+
+
 def test_a_big_body_that_is_read_slowly_arrives_whole(run):
     async def slowly():
         async with pair() as (connection, peer):
@@ -452,60 +658,6 @@ def test_a_big_body_that_is_read_slowly_arrives_whole(run):
 
 
 # any splitting, and the memo of answers that are alike
-
-
-class Wire:
-    """A transport without a socket, for answers that come in given pieces."""
-
-    def __init__(self, unsent=0):
-        self.aborted = False
-        self.unsent = unsent
-
-    def write(self, data):
-        pass
-
-    def abort(self):
-        self.aborted = True
-
-    def get_write_buffer_size(self):
-        return self.unsent
-
-
-class Answered(asyncio.AbstractEventLoop):
-    """As much of a loop as a Connection needs, without running."""
-
-    def create_future(self):
-        return asyncio.Future(loop=self)
-
-    def get_debug(self):
-        return False
-
-    def time(self):
-        return 0.0
-
-    def call_soon(self, callback, *args, context=None):
-        pass
-
-
-def on_a_wire():
-    connection = Connection(Answered())
-    connection.connection_made(Wire())
-    return connection
-
-
-def outcome(connection, pieces):
-    """Give what comes of a request whose answer comes in *pieces*, and then the end of input."""
-    answer = connection.send(REQUEST)
-    for piece in pieces:
-        connection.data_received(piece)
-    usable = connection.usable
-    if not answer.done():
-        connection.eof_received()
-        usable = connection.usable
-    assert answer.done()
-    assert connection._transport.aborted is not usable
-    error = answer.exception()
-    return (type(error) if error else answer.result()), usable
 
 
 BODIES = (

@@ -5,15 +5,18 @@ import inspect
 import os
 import re
 import sqlite3
+import ssl
 import tomllib
 from contextlib import closing, contextmanager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import trustme
 
 import rowferry as etl
 from conftest import PLACES
+from forwarding import ForwardProxy
 from rowferry import exceptions
 from rowferry.databases import DATABASES
 from rowferry.formats import FORMATS
@@ -76,10 +79,28 @@ def world(tmp_path, monkeypatch, request):
         for scheme, url in URLS.items():
             if scheme in code:
                 code = re.sub(rf"{scheme}[^\"]*", url(request, rows), code)
+        code = code.replace("http://proxy.institute.example:3128", proxy.url)
         return code.replace("Bearer …", "Bearer x")
 
-    with FakeApi() as api, restored(os.environ):
-        yield api, replaced
+    with (
+        FakeApi() as api,
+        FakeApi(tls=certificates(tmp_path)) as secure,
+        ForwardProxy(route=("127.0.0.1", secure.port)) as proxy,
+        restored(os.environ),
+    ):
+        yield (api, secure), replaced
+
+
+def certificates(folder):
+    """Write the files of an institute's authority and of a client; give what its API shows."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "institute-ca.pem")
+    client = authority.issue_cert("client@institute.example")
+    client.cert_chain_pems[0].write_to_path(folder / "client.pem")
+    client.private_key_pem.write_to_path(folder / "client.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.institute.example").configure_cert(context)
+    return context
 
 
 @contextmanager
@@ -94,13 +115,15 @@ def restored(environment):
 
 @pytest.mark.parametrize("code", list(blocks()))
 def test_code_of_the_documents_runs(code, world, capsys):
-    api, replaced = world
+    apis, replaced = world
     names = {}
     exec(compile(replaced(code), "document", "exec"), names)
     if "conn" in names:
         names["conn"].close()
-    if api.received:
-        assert len(api.records) == names["report"].delivered == 1
+    for api in apis:
+        if api.received:
+            assert len(api.records) == names["report"].delivered == 1
+    assert apis[1].received or "proxy.institute.example:" not in code
 
 
 def test_links_within_the_documents_lead_somewhere():

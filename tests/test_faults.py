@@ -173,6 +173,19 @@ def test_a_record_survives(case):
     assert came.report.maybe_duplicated == (came.report.retries if ambiguous else 0)
 
 
+def test_c10_a_connection_is_left_before_the_api_closes_it():
+    def rows():
+        for row in rows_of(3):
+            yield row
+            time.sleep(0.8)
+
+    kept_for_a_second = Answer(headers={"Keep-Alive": "timeout=1"})
+    with FakeApi(kept_for_a_second) as api:
+        one = Limits(max_in_flight=1, concurrency=1)
+        report = post_rows(rows(), Api(api.url, limits=one), chunk_size=1)
+        assert (report.delivered, report.retries, api.connections) == (3, 0, 3)
+
+
 # C16, C25-C27, C31: an answer is an answer
 
 TAKEN = {

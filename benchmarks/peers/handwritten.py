@@ -9,6 +9,7 @@ floats, which orjson can write; and its cookie jar is a dummy.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,9 @@ async def transfer(job: Job) -> int:
 
 def session(job: Job) -> aiohttp.ClientSession:
     """Make the one session."""
+    tls = ssl.create_default_context(cafile=job.ca) if job.ca else True
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=job.in_flight),
+        connector=aiohttp.TCPConnector(limit=job.in_flight, ssl=tls),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Content-Type": job.content_type},
         timeout=aiohttp.ClientTimeout(total=30),

@@ -32,6 +32,7 @@ class Job:
         in_flight: requests at a time, at most.
         concurrency: "adaptive", where a peer can; empty means as many as may be in flight.
         key: column for idempotency keys, where a peer can; empty means none.
+        ca: file of the authority that verifies the API; empty where it is plain http.
         path: goes behind the URL, with columns in it, where a peer can; a bearer token goes along.
     """
 
@@ -43,6 +44,7 @@ class Job:
     in_flight: int
     concurrency: str = ""
     key: str = ""
+    ca: str = ""
     path: str = ""
 
     @property
@@ -67,6 +69,7 @@ def job() -> Job:
     parser.add_argument("--in-flight", type=int, default=64)
     parser.add_argument("--concurrency", default="")
     parser.add_argument("--key", default="")
+    parser.add_argument("--ca", default="")
     parser.add_argument("--path", default="")
     return Job(**vars(parser.parse_args()))
 

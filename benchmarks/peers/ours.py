@@ -20,12 +20,13 @@ def api(job: Job) -> etl.Api:
     limits = etl.Limits(
         max_in_flight=job.in_flight, concurrency="adaptive" if adaptive else job.in_flight
     )
+    tls = {"ca": job.ca} if job.ca else True
     if job.path:
         token = etl.auth.Bearer("0123456789abcdef" * 4)
         return etl.Api(job.url + job.path, limits=limits, auth=token, request_timeout=5.0)
     if job.batch == 1:  # the timeout is for the faults that hang
-        return etl.Api(job.url, limits=limits, request_timeout=5.0)
-    return etl.Api(job.url, body_format="ndjson", batch_size=job.batch, limits=limits)
+        return etl.Api(job.url, limits=limits, request_timeout=5.0, tls=tls)
+    return etl.Api(job.url, body_format="ndjson", batch_size=job.batch, limits=limits, tls=tls)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -14,7 +14,9 @@ from rowferry.exceptions import ConfigError
 from rowferry.formats import format_named
 from rowferry.formats.gzip import Gzipped
 from rowferry.heads import REPLACEABLE, Heads
-from rowferry.http.endpoint import Endpoint, check_headers, tls_context, without_userinfo
+from rowferry.http.endpoint import Endpoint, check_client, check_headers, without_userinfo
+from rowferry.http.proxy import Proxy, proxy_for
+from rowferry.http.tls import tls_context
 from rowferry.limits import Limits
 from rowferry.redaction import Redaction
 from rowferry.retry import Retry
@@ -78,6 +80,11 @@ class Api:
         compression: "gzip" compresses each body; `batch_bytes` counts what it was before.
         allow_plain_http: whether credentials may go unencrypted to another machine.
         tls: True, an `ssl.SSLContext`, or file names `{"ca": …, "cert": …, "key": …}`.
+        proxy: the URL of an HTTP proxy, `http://user:password@host:port`, or "environment" for what
+            HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say. Never shown. None: none is asked.
+        client: gives an `aiohttp.ClientSession`, which sends the requests instead of rowferry's own
+            connections; called on the run's event loop, closed at its end. For POST and PATCH; TLS
+            and proxies are the session's.
 
     Raises:
         ConfigError: a value cannot work; the message names it and what is allowed.
@@ -103,6 +110,8 @@ class Api:
     compression: Literal["gzip"] | None = None
     allow_plain_http: bool = False
     tls: Tls = field(default=True, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    client: Callable[[], Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -122,7 +131,16 @@ class Api:
         _check_statuses("success_status", self.success_status, _SUCCESSES)
         self._check_answers()
         self._check_idempotency_header()
-        self.tls_context  # noqa: B018 (made now, so that its mistakes show now)
+        self._check_client()
+        self.tls_context, self.through  # noqa: B018 (made now, so that their mistakes show now)
+
+    def _check_client(self) -> None:
+        if self.client is None:
+            return
+        check_client(self.client, self.method)
+        for name, unset in (("tls", True), ("proxy", None)):
+            if getattr(self, name) is not unset:
+                raise ConfigError(f"{name} cannot be set with client=: it is the session's matter")
 
     def _check_answers(self) -> None:
         if self.retry_on_status is not None:
@@ -299,6 +317,7 @@ class Api:
             self.method.upper(),
             self.endpoint.origin,
             frozenset(getattr(self.scheme, "expired_status", (_UNAUTHORIZED,))),
+            str(self.through or "a proxy"),
         )
 
     @property
@@ -324,6 +343,11 @@ class Api:
         context = tls_context(self.tls)
         return context if self.endpoint.tls else None
 
+    @cached_property
+    def through(self) -> Proxy | None:
+        """The proxy through which it is reached; None where it is reached directly."""
+        return proxy_for(self.proxy, self.endpoint)
+
     def __str__(self) -> str:
         """Give method and URL for messages, without the query."""
         return f"{self.method} {self.endpoint}"
@@ -339,7 +363,8 @@ class Api:
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """Texts that are never shown."""
-        return (*self.heads.secrets, *getattr(self.scheme, "secrets", ()))
+        of_proxy = self.through.secrets if self.through else ()
+        return (*self.heads.secrets, *getattr(self.scheme, "secrets", ()), *of_proxy)
 
 
 def as_api(api: Any) -> Api:

@@ -17,9 +17,9 @@ from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
-from rowferry.http.connection import Connection, ExchangeError
+from rowferry.http.connection import ExchangeError
 from rowferry.http.long_answers import LongAnswers
-from rowferry.lanes import Lane
+from rowferry.lanes import Carrier, Lane
 from rowferry.outcomes import Outcomes
 from rowferry.retry import RetryBudget
 from rowferry.settling import Settling
@@ -145,6 +145,7 @@ class Delivery:
             for lane in self._lanes:
                 if lane.connection:
                     lane.connection.close()
+            await self._dialer.close()
             await asyncio.sleep(0)  # lets closed transports say goodbye before the loop ends
 
     def receive(self, batches: list[Batch]) -> None:
@@ -220,15 +221,20 @@ class Delivery:
                 await self._exchange(lane, batch, connection)
             batch = await self._next()
 
-    async def _exchange(self, lane: Lane, batch: Batch, connection: Connection) -> None:
+    async def _exchange(self, lane: Lane, batch: Batch, connection: Carrier) -> None:
         """Send a batch and those that follow up; act on the last answer, or for want of it."""
         lane.sending = True
         self._ledger.begin_request()
         try:
             response = await connection.send(self._request(lane, batch))
         except ExchangeError as failure:
-            if lane.batch:
+            if failure.remedy:
+                self._halt(self._dialer.given_up(failure, failure.remedy))
+            elif lane.batch:
                 self._outcomes.act_on_failure(lane, lane.batch, failure)
+            return
+        except TransferError as error:
+            self._halt(error)
             return
         finally:
             lane.sending = False
@@ -262,7 +268,7 @@ class Delivery:
         if self._lanes or self._waiting.new:
             self._dispatch()
 
-    def _follower(self, lane: Lane, connection: Connection) -> Callable[[Response], bytes | None]:
+    def _follower(self, lane: Lane, connection: Carrier) -> Callable[[Response], bytes | None]:
         """
         Give what takes the answers of a lane that are read, and gives the requests that follow.
 
@@ -351,7 +357,7 @@ class Delivery:
             self._alarm.cancel()
         self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
 
-    async def _prepare(self, batch: Batch, lane: Lane) -> Connection | None:
+    async def _prepare(self, batch: Batch, lane: Lane) -> Carrier | None:
         """
         Open a connection where needed, and count a batch that is sent again.
 

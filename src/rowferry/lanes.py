@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import asyncio
 
     from rowferry.batches import Batch
+    from rowferry.http.aiohttp_client import ClientConnection
     from rowferry.http.connection import Connection
+
+
+Carrier: TypeAlias = "Connection | ClientConnection"
+"""What sends the requests of a worker."""
 
 
 class Lane:
@@ -27,7 +32,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.batch: Batch | None = None
-        self.connection: Connection | None = None
+        self.connection: Carrier | None = None
         self.delivered_before = 0
         self.head = b""
         self.probe = False

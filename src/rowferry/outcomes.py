@@ -10,7 +10,7 @@ from rowferry.aside import Aside, Failure
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import split_of
-from rowferry.http.connection import is_page
+from rowferry.http.headers import is_page
 from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step

@@ -65,6 +65,7 @@ class Rules(msgspec.Struct, frozen=True):
         method: of the requests; empty where it differs from request to request.
         expired_status: the statuses by which the API says that credentials are not accepted.
         origin: scheme, host and port, to tell a redirect within the API from one elsewhere.
+        proxy: names the one on the way, for messages.
 
     Source: RFC 9110, sections 10.2.3 and 15.
     """
@@ -74,6 +75,7 @@ class Rules(msgspec.Struct, frozen=True):
     method: str = "POST"
     origin: str = ""
     expired_status: Collection[int] = (_UNAUTHORIZED,)
+    proxy: str = "a proxy"
 
     def judge(
         self,
@@ -155,7 +157,7 @@ class Rules(msgspec.Struct, frozen=True):
         if response.status == _MULTI_STATUS:
             return f"{reason}, a status for each item: item_results= tells how to read them"
         if response.status == _PROXY_AUTH:
-            return f"{reason}: a proxy wants credentials"
+            return f"{reason}: {self.proxy} wants credentials"
         if response.status // 100 == 3:  # noqa: PLR2004 (3xx)
             return _redirect(response, reason, self.origin)
         return f"{reason}, which is not in success_status"

@@ -18,25 +18,24 @@ from typing import TYPE_CHECKING
 import httptools
 
 from rowferry.batches import MAX_BODY, Response
+from rowferry.http.headers import idle_limit, is_limited
+from rowferry.http.leftovers import left_over
+from rowferry.http.tls import remedy_for
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
-    from rowferry.http.endpoint import Endpoint
     from rowferry.http.long_answers import LongAnswers
 
 _MAX_HEAD = 64 * 1024
 _CHUNKED = 16  # times the body, as it came: chunks of one byte are six
-_LIMITED = (b"ratelimit", b"rate-limit")
+_FRAMING = (b"content-length", b"transfer-encoding")
 _MAX_INTERIM = 100
+_INTERIM = {*range(100, 200)} - {101}  # which would switch to another protocol
 _FIRST_FINAL = 200
+_FIRST_ERROR = 400
+_VERSIONS = ("1.1", "1.0")  # the parser would take 0.9 and 2.0 as well
 _STATUSES = range(_FIRST_FINAL, 600)
-
-
-def is_page(name: bytes, value: bytes) -> bool:
-    """Tell whether a header (its name in lower case) says that the answer is a page for people."""
-    return name == b"content-type" and value.strip().lower().startswith(b"text/html")
 
 
 class ExchangeError(Exception):
@@ -45,11 +44,13 @@ class ExchangeError(Exception):
 
     Attributes:
         handed_over: whether a byte of it was handed to the socket, so that the API may have it.
+        remedy: what helps where every request would meet the same; "" where the next may not.
     """
 
-    def __init__(self, reason: str, *, handed_over: bool) -> None:
+    def __init__(self, reason: str, *, handed_over: bool, remedy: str = "") -> None:
         super().__init__(reason)
         self.handed_over = handed_over
+        self.remedy = remedy
 
 
 class Connection(asyncio.Protocol):
@@ -73,6 +74,8 @@ class Connection(asyncio.Protocol):
         self.follow_up: Callable[[Response], bytes | None] | None = None
         self.long_answers: LongAnswers | None = None
         self.sent_at = 0.0
+        self._idle_since = 0.0
+        self._idle_limit = idle_limit(b"")
         self._loop = loop
         self._max_body = max_body
         self._transport: asyncio.Transport
@@ -91,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._received = 0
         self._framed = False
         self._keep = False
+        self._trailed = False
         self._response: Response | None = None
         self._problem = ""
 
@@ -112,8 +116,15 @@ class Connection(asyncio.Protocol):
         return answer
 
     def expire(self, sent_before: float, reason: str) -> None:
-        """Give up the answer that is awaited if its request was sent before that time."""
-        if self._waiting and self.sent_at < sent_before:
+        """
+        Give up the answer that is awaited if its request was sent before that time.
+
+        Where none is awaited, close the connection if it was idle for longer than it should be.
+        """
+        if self._waiting is None:
+            if monotonic() - self._idle_since > self._idle_limit:
+                self._drop()
+        elif self.sent_at < sent_before:
             self._fail(reason)
 
     def close(self) -> None:
@@ -134,6 +145,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; the connection is usable from now on."""
         self._transport = transport  # type: ignore[assignment]
+        self._idle_since = monotonic()
         self.usable = True
 
     def data_received(self, data: bytes) -> None:
@@ -163,19 +175,28 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the end of the input, which ends a body that has no other end."""
-        self._end("")
+        self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the loss of the connection."""
-        self._end(f": {exc}" if exc else "")
+        if exc and self._waiting:
+            self.usable = False  # nothing may follow up on it
+            for data in left_over(self._transport):
+                if self._waiting:
+                    self.data_received(data)
+        self._end(exc)
 
-    def _end(self, detail: str) -> None:
-        if self._waiting and self._status and not self._framed and not detail:
+    def _end(self, error: Exception | None) -> None:
+        # an API that refuses a body unread resets the connection; what it said of why may be cut
+        ends = not error or self._status >= _FIRST_ERROR
+        if self._waiting and self._status and not self._framed and ends:
             self._response = self._answer()
             self._finish()
             return
         where = "in the middle of" if self._received else "before"
-        self._fail(f"the API closed the connection {where} its answer{detail}")
+        reason = f"the API closed the connection {where} its answer{f': {error}' if error else ''}"
+        # in TLS 1.3 the server says only after the handshake that it wants a certificate
+        self._fail(reason, remedy=remedy_for(error))
 
     # what the parser calls
 
@@ -184,9 +205,13 @@ class Connection(asyncio.Protocol):
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; trailers come here too and are left out."""
+        """Keep a header; trailers come here too and are left out, but may not frame the body."""
         if not self._status:
             self._headers.append((name.lower(), value))
+        elif not self._response:
+            self._trailed = True
+            if name.lower() in _FRAMING:
+                self._problem = f"the answer has a trailer {name.decode('latin-1')}"
 
     def on_headers_complete(self) -> None:
         """Read the status and how the body ends; only now does the parser know keep-alive."""
@@ -194,16 +219,23 @@ class Connection(asyncio.Protocol):
             return
         self._status = self._parser.get_status_code()
         self._keep = self._parser.should_keep_alive()
+        if self._parser.get_http_version() not in _VERSIONS:
+            self._problem = "the answer is of another version than HTTP/1.1"
         for name, value in self._headers:
             if name == b"content-length":
                 self._framed = True
             elif name == b"transfer-encoding":
-                self._framed = True
-                if value.strip().lower() != b"chunked":
+                coding = value.strip().lower()
+                if coding != b"chunked" or self._framed or self._status < _FIRST_FINAL:
                     self._problem = f"the answer has the transfer coding {value[:40]!r}"
+                self._framed = True
+            elif name == b"keep-alive":
+                self._idle_limit = idle_limit(value)
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
+        """Keep a part of the body; an interim answer has none, whatever its headers say."""
+        if self._status < _FIRST_FINAL:
+            self._problem = f"the answer has an interim one, {self._status}, with a body"
         if len(self._body) <= self._max_body:
             self._body += body[: self._max_body - len(self._body) + 1]
 
@@ -219,7 +251,7 @@ class Connection(asyncio.Protocol):
 
     def _pass_interim(self) -> None:
         self._interim += 1
-        if self._status in {100, 102, 103} and self._interim <= _MAX_INTERIM:
+        if self._status in _INTERIM and self._interim <= _MAX_INTERIM:
             self._headers.clear()
             self._status = 0
             self._framed = False
@@ -253,12 +285,8 @@ class Connection(asyncio.Protocol):
     def _answer(self) -> Response:
         if self._status not in _STATUSES:
             self._problem = f"the answer has the status {self._status}"
-        limited = any(
-            any(word in name for word in _LIMITED) or is_page(name, value)
-            for name, value in self._headers
-        )
         body = bytes(self._body[: self._max_body])
-        return Response(self._status, tuple(self._headers), body, limited)
+        return Response(self._status, tuple(self._headers), body, is_limited(self._headers))
 
     def _finish(self) -> None:
         """Hand over the answer; keep the connection only where nothing is left on it."""
@@ -269,6 +297,8 @@ class Connection(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size()
         if not self._keep or self._begun or unsent:
             self._drop()
+        elif self._trailed:  # the parser takes trailers for headers: to one, it may be closed
+            self._parser = httptools.HttpResponseParser(self)
         self._interim = 0
         self._forget_answer()
         if self.long_answers:
@@ -289,48 +319,22 @@ class Connection(asyncio.Protocol):
         if waiting.done():  # it was cancelled meanwhile
             return
         if request is None:
+            self._idle_since = monotonic()
             waiting.set_result(response)
             return
         self._waiting = waiting
         self.sent_at = monotonic()
         self._transport.write(request)
 
-    def _fail(self, reason: str, *, handed_over: bool = True) -> None:
+    def _fail(self, reason: str, *, handed_over: bool = True, remedy: str = "") -> None:
         self._drop()
         if self.long_answers:
             self.long_answers.done(self)
         waiting, self._waiting = self._waiting, None
         if waiting and not waiting.done():
-            waiting.set_exception(ExchangeError(reason, handed_over=handed_over))
+            waiting.set_exception(ExchangeError(reason, handed_over=handed_over, remedy=remedy))
 
     def _drop(self) -> None:
         if self.usable:
             self.usable = False
             self._transport.abort()
-
-
-async def connect(
-    endpoint: Endpoint,
-    tls: ssl.SSLContext | None,
-    seconds: float,
-    *,
-    max_body: int = MAX_BODY,
-) -> Connection:
-    """
-    Open a connection to *endpoint* within *seconds*, TLS handshake included.
-
-    Raises:
-        OSError: it cannot be had; `ssl.SSLCertVerificationError` and `socket.gaierror` among them.
-        TimeoutError: it took too long.
-    """
-    loop = asyncio.get_running_loop()
-    connection = Connection(loop, max_body)
-    async with asyncio.timeout(seconds):
-        await loop.create_connection(
-            lambda: connection,
-            endpoint.host,
-            endpoint.port,
-            ssl=tls,
-            server_hostname=endpoint.host if tls else None,
-        )
-    return connection

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from rowferry.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Mapping
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or the name of a header. Source: RFC 9110, section 5.6.2."""
@@ -23,8 +22,8 @@ _HOST = re.compile(r"[-.0-9A-Z_a-z]+|[0-9A-Fa-f:.]+(%[-.0-9A-Z_a-z]+)?")
 _BRACE = re.compile(r"[{}]")
 _KEPT_AS_IT_IS = "/%:@!$&'()*+,;=~-._?"
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "host", "expect"})
+_ONCE = frozenset({"POST", "PATCH"})  # what aiohttp does not send again by itself
 _METHODS_WITHOUT_A_BODY = frozenset({"CONNECT", "HEAD", "TRACE"})
-_FILES = ("ca", "cert", "key")
 
 
 class Endpoint(NamedTuple):
@@ -93,7 +92,7 @@ def parse_url(url: Any) -> Endpoint:
     if parts.username is not None or parts.password is not None:
         raise ConfigError("url holds a user or password; give them in auth=auth.Basic(…)")
     tls = parts.scheme == "https"
-    host = _ascii_host(parts.hostname)
+    host = host_of("url", parts.hostname)
     target = quoted(f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
     return Endpoint(host, _port(port, tls=tls), tls, _authority(host, port), target)
 
@@ -122,13 +121,22 @@ def _authority(host: str, port: int | None) -> str:
     return f"{bracketed}:{port}" if port else bracketed
 
 
-def _ascii_host(host: str) -> str:
+def host_of(what: str, host: str) -> str:
+    """
+    Give a host as it is asked for: a name in ASCII, or an address.
+
+    Args:
+        what: names where it stands, for the error.
+
+    Raises:
+        ConfigError: it is no name.
+    """
     try:
         name = host if ":" in host else host.encode("idna").decode()
     except UnicodeError as error:
-        raise ConfigError(f"url has a host that is no name: {host!r}") from error
+        raise ConfigError(f"{what} has a host that is no name: {host!r}") from error
     if not _HOST.fullmatch(name):
-        raise ConfigError(f"url has a host that is no name: {host!r}")
+        raise ConfigError(f"{what} has a host that is no name: {host!r}")
     return name
 
 
@@ -162,12 +170,38 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(f"headers: {name!r} is no name of a header")
         if name.lower() in _OURS:
             raise ConfigError(f"headers: {name} is set by rowferry itself")
+        if name.lower() == "proxy-authorization":  # in a tunnel the API would get it
+            raise ConfigError(f"headers: {name} is for a proxy: give it the user in proxy=")
         if not isinstance(value, str):
             raise ConfigError(f"headers: {name} must be text, not {type(value).__name__}")
         if _UNPRINTABLE.search(value):
             raise ConfigError(
                 f"headers: {name} holds a line break or another character that no header may have"
             )
+
+
+def check_client(client: Any, method: str) -> None:
+    """
+    Check what is to give a session.
+
+    Raises:
+        ConfigError: it cannot be called, or aiohttp is not there, or would repeat *method*.
+    """
+    if not callable(client):
+        raise ConfigError(
+            "client must be a function that gives an aiohttp.ClientSession, such as "
+            f"client=aiohttp.ClientSession, not {type(client).__name__}: it is called on the "
+            "event loop of the run"
+        )
+    if method.upper() not in _ONCE:
+        raise ConfigError(
+            f"method must be POST or PATCH with client=, not {method}: aiohttp sends others again "
+            "by itself, and nobody could count how often"
+        )
+    try:
+        import aiohttp  # noqa: F401, PLC0415 (no dependency: only who asks for it has it)
+    except ImportError as error:
+        raise ConfigError("client= needs aiohttp: pip install aiohttp") from error
 
 
 def request_head(method: str, endpoint: Endpoint, headers: Mapping[str, str]) -> bytes:
@@ -181,43 +215,3 @@ def request_head(method: str, endpoint: Endpoint, headers: Mapping[str, str]) ->
     lines += [f"Host: {endpoint.authority}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
-
-
-def tls_context(tls: Any) -> ssl.SSLContext:
-    """
-    Make what verifies the API's certificate.
-
-    Args:
-        tls: True for the system's authorities, an `ssl.SSLContext`, or a mapping of file names:
-            `ca` (authorities, PEM), `cert` and `key` (this client's own).
-
-    Raises:
-        ConfigError: it is none of these (False among them), or a file cannot be used.
-    """
-    import ssl  # noqa: PLC0415 (20 ms, for https only)
-
-    if isinstance(tls, ssl.SSLContext):
-        return tls
-    if tls is True:
-        return ssl.create_default_context()
-    if not isinstance(tls, Mapping) or not tls or set(tls) - set(_FILES):
-        raise ConfigError(
-            "tls must be True, an ssl.SSLContext or file names {'ca': …, 'cert': …, 'key': …}; "
-            "certificates are always verified: for a private one, name its authority as 'ca'"
-        )
-    return _context_of_files(**tls)
-
-
-def _context_of_files(ca: Any = None, cert: Any = None, key: Any = None) -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415 (the same)
-
-    if key and not cert:
-        raise ConfigError("tls: 'key' needs 'cert', the certificate that it belongs to")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if cert:
-            context.load_cert_chain(cert, key)
-    except (OSError, TypeError) as error:
-        files = ", ".join(str(name) for name in (ca, cert, key) if name)
-        raise ConfigError(f"tls: cannot use {files}: {error}") from error
-    return context
