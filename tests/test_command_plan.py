@@ -106,6 +106,17 @@ def test_plan_says_what_time_it_takes_at_least(rowferry, job):
     assert "5 requests, 64 at a time: 2.0 s at least" in done.stdout
 
 
+def test_what_goes_through_a_proxy_is_not_tried_past_it(rowferry, job):
+    path = job('api.proxy = "http://127.0.0.1:1"\n')
+    with FakeApi() as api:
+        plan = rowferry("plan", path, env={"API": api.url})
+        doctor = rowferry("doctor", path)
+        assert api.connections == 0
+    assert (plan.returncode, doctor.returncode) == (0, 0)
+    assert "not reached directly" in plan.stdout
+    assert "not reached directly" in doctor.stdout
+
+
 def test_plan_goes_on_where_the_api_is_not_up(rowferry, job):
     done = rowferry("plan", job(), env={"API": "http://127.0.0.1:1/"})
     assert done.returncode == 0

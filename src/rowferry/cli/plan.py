@@ -81,7 +81,7 @@ def _summary(job: Job, plan: Plan) -> list[str]:
     if job.transform is not None:
         lines[0] += " (if the transform makes one record of each row)"
     if plan.latency is None:
-        lines.append(f"the API cannot be reached now: {plan.problem}")
+        lines.append(plan.problem)
     elif plan.rows is not None:
         requests = -(-plan.rows // size)
         took = f"a connection took {plan.latency * 1000:.1f} ms"

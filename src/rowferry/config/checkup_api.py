@@ -24,6 +24,9 @@ _REFUSED = frozenset({401, 403, 407})
 
 def steps_of_api(api: Api) -> Iterator[tuple[str, Callable[[], str]]]:
     """Give what is to be looked at, and what looks at it."""
+    if api.proxy is not None or api.client is not None:
+        yield "api", lambda: f"{api} is not reached directly, and was not looked at"
+        return
     yield "api: name", lambda: _name(api)
     yield "api: connection", lambda: _reach(api)
     if api.endpoint.tls:

@@ -100,7 +100,13 @@ def _requests(job: Job) -> list[bytes]:
 
 
 def _latency(api: Api) -> tuple[float | None, str]:
-    """Give the seconds that a connection takes; no byte of a request is sent on it."""
+    """
+    Give the seconds that a connection takes, or why nobody knows.
+
+    No byte of a request is sent on it.
+    """
+    if api.proxy is not None or api.client is not None:
+        return None, "the API is not reached directly, so that the time is not estimated"
     endpoint = api.endpoint
     best: float | None = None
     for _ in range(_TRIES):
@@ -109,7 +115,7 @@ def _latency(api: Api) -> tuple[float | None, str]:
             address = (endpoint.host, endpoint.port)
             socket.create_connection(address, timeout=api.connect_timeout).close()
         except OSError as error:
-            return None, error.strerror or str(error)
+            return None, f"the API cannot be reached now: {error.strerror or error}"
         took = time.monotonic() - began
         best = took if best is None else min(best, took)
     return best, ""
