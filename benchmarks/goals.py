@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ OURS, PIPELINE, LIMIT = "rowferry", "hand-written", "limit: wrk"
 FROM_ORACLE = "rowferry from Oracle"
 PLAIN, ADAPTIVE, FIXED = "rowferry, 64", "rowferry, adaptive", "rowferry, fixed"
 TEMPLATED = "rowferry, a path a row and a token"
+KEYED, JOURNALED = "rowferry with a key, no journal", "rowferry with a journal"
 EVERYTHING, BULK = "rowferry, adaptive, with idempotency keys", "elasticsearch-py"
 
 
@@ -87,6 +89,10 @@ class Medians:
 
 def _of_best_fixed(scenario: str) -> Callable[[Medians], float]:
     return lambda of: of.rate(scenario, ADAPTIVE) / of.best_rate(scenario, FIXED)
+
+
+def _of_keyed(scenario: str, of: Medians) -> float:
+    return of.rate(scenario, JOURNALED) / of.rate(scenario, KEYED)
 
 
 def _counted(scenario: str, name: str) -> Callable[[Medians], float]:
@@ -193,6 +199,16 @@ GOALS = (
         8.0,
         at_least=True,
         form="{:.1f} x",
+    ),
+    *(
+        Goal(
+            f"journal {scenario}: rows/s, of those with a key but no journal",
+            partial(_of_keyed, f"journal {scenario}"),
+            bound,
+            at_least=True,
+            form="{:.1%}",
+        )
+        for scenario, bound in (("S1", 0.99), ("S2", 0.9))
     ),
     Goal(
         "templated S2: rows/s, of those without path and token of their own",

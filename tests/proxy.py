@@ -147,7 +147,7 @@ class Proxy:
                     line.reset()
                     return
             writer.write_eof()
-        except ConnectionError:
+        except OSError:
             line.reset()  # one end was: so is the other
 
     async def _reset_all(self):

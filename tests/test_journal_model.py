@@ -24,8 +24,8 @@ from rowferry.journal import Opening
 from rowferry.journal_entry import Entry
 from rowferry.key_text import key_text
 from rowferry.letters import Dead, DeadLetter
-from rowferry.pass_book import Columns
 from rowferry.recording import Shaping
+from rowferry.spans import Columns
 
 ROWS = 40
 

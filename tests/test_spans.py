@@ -6,10 +6,10 @@ import pytest
 
 from rowferry import databases, execute, load
 from rowferry.exceptions import SourceError
-from rowferry.journal_file import Pass
-from rowferry.pass_book import Span, spans_of
+from rowferry.journal_schema import Pass
 from rowferry.reader import Query
 from rowferry.resuming import QuerySpans
+from rowferry.spans import Span, spans_of
 
 ROWS = [(cursor, f"{key}") for cursor, key in product((10, 20, 30), "ABa")]
 SELECT = "SELECT changed, code, 'it''s 5%' AS note FROM moved"

@@ -15,9 +15,9 @@ from rowferry.api import as_api
 from rowferry.exceptions import JournalError
 from rowferry.journal_file import JournalFile
 from rowferry.letter_book import LetterBook, LetterRecorder, Letters
-from rowferry.pass_book import Span
 from rowferry.pipeline import Transfer
 from rowferry.running import run_here
+from rowferry.spans import Span
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from rowferry import fingerprint
 from rowferry.exceptions import ConfigError, JournalError
-from rowferry.journal_file import DamagedError, JournalFile, Pass, move_aside, status_of
+from rowferry.journal_file import DamagedError, JournalFile, move_aside, status_of
+from rowferry.journal_schema import Pass
 from rowferry.logs import logger
-from rowferry.pass_book import Columns, PassBook, refused
+from rowferry.pass_book import PassBook, refused
 from rowferry.recording import Recorder, Shaping
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from rowferry.fingerprint import Fingerprint
+    from rowferry.spans import Columns
 
 
 @dataclass(frozen=True, slots=True)

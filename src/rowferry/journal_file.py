@@ -14,13 +14,23 @@ import os
 import sqlite3
 import threading
 import time
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rowferry import positions
 from rowferry.exceptions import JournalError
 from rowferry.fingerprint import ORDER
-from rowferry.ledger import Counts
+from rowferry.journal_schema import (
+    APPLICATION,
+    FORMAT,
+    PROGRESS,
+    SCHEMA,
+    STATE,
+    Pass,
+    Settled,
+    checksum_of,
+    pass_of,
+    row_of,
+)
 from rowferry.letters import DeadLetter
 from rowferry.lock import PRIVATE, Lock
 from rowferry.logs import logger
@@ -38,136 +48,11 @@ class DamagedError(JournalError):
     """A journal that cannot be read; `Journal.start_over` keeps it beside, and makes room."""
 
 
-FORMAT = 1
-
 _LOG_PAGES = 64
 """
 Pages after which the log begins again from its front: what is written over needs no more of the
 file system than the data, while a log that grows (to 1,000 pages by default) takes a third more.
 """
-
-_APPLICATION = 0x726F7766  # "rowf"
-
-SCHEMA = """
-CREATE TABLE transfer (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    fingerprint TEXT NOT NULL,        -- JSON; nearly empty once a pass was abandoned
-    seal BLOB NOT NULL
-);
-CREATE TABLE passes (
-    number INTEGER PRIMARY KEY,
-    pass_id BLOB NOT NULL,            -- random: a part of its idempotency keys
-    state TEXT NOT NULL,              -- open, complete, abandoned
-    begun_after TEXT,                 -- the watermark of the last complete pass
-    watermark TEXT,
-    dispatched_to TEXT,
-    passed INTEGER NOT NULL,          -- rows up to the watermark
-    read INTEGER NOT NULL,
-    delivered INTEGER NOT NULL,
-    dead INTEGER NOT NULL,
-    skipped INTEGER NOT NULL,
-    maybe_duplicated INTEGER NOT NULL,
-    trail BLOB NOT NULL,              -- hash of the keys up to the watermark, in order
-    seal BLOB NOT NULL
-);
-CREATE TABLE settled (                -- above the watermark, or within the lag
-    number INTEGER PRIMARY KEY,
-    pass INTEGER NOT NULL,
-    top TEXT,                         -- the highest cursor in it
-    hashes BLOB NOT NULL,
-    seal BLOB NOT NULL
-);
-CREATE TABLE maybe_duplicated (
-    position TEXT PRIMARY KEY,
-    n INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE dead_letters (
-    number INTEGER PRIMARY KEY,
-    pass INTEGER NOT NULL,
-    at REAL NOT NULL,
-    state TEXT NOT NULL,              -- dead, delivered, skipped, superseded
-    key TEXT NOT NULL,                -- as text, the number of the record in its row after it
-    key_values TEXT,                  -- JSON
-    reason TEXT NOT NULL,
-    message TEXT NOT NULL,
-    status INTEGER,
-    answer TEXT NOT NULL,
-    ambiguous INTEGER NOT NULL,
-    body BLOB,                        -- JSON text; NULL where there is none, or is not kept
-    row TEXT,                         -- where there is no record
-    idempotency_key TEXT,             -- that it was sent under last
-    sent_hash BLOB,                   -- of the body that was sent under it since
-    sent INTEGER NOT NULL,            -- times that it was about to be sent again
-    in_flight INTEGER NOT NULL,       -- whether what came of the last time is not known
-    seal BLOB NOT NULL                -- of key, body and row
-);
-CREATE INDEX open_dead_letters ON dead_letters (number) WHERE state = 'dead';
-
--- What nearly every commit does, as one statement: each takes the interpreter's lock once more,
--- for which a busy event loop has to be waited.
-CREATE VIEW progress AS
-    SELECT p.*, s.number AS settled_number, s.top, s.hashes, s.seal AS settled_seal, 0 AS dropped
-    FROM passes p, settled s;
-CREATE TRIGGER write_progress INSTEAD OF INSERT ON progress BEGIN
-    UPDATE passes SET
-        state = new.state, watermark = new.watermark, dispatched_to = new.dispatched_to,
-        passed = new.passed, read = new.read, delivered = new.delivered, dead = new.dead,
-        skipped = new.skipped, maybe_duplicated = new.maybe_duplicated, trail = new.trail,
-        seal = new.seal
-        WHERE number = new.number;
-    INSERT INTO settled
-        SELECT new.settled_number, new.number, new.top, new.hashes, new.settled_seal
-        WHERE new.settled_number IS NOT NULL;
-    DELETE FROM settled WHERE number <= new.dropped;
-END;
-"""
-
-
-class Pass(NamedTuple):
-    """
-    One reading of a source from begin to complete, as it stands in the journal.
-
-    Attributes:
-        begun_after: the watermark of the last complete pass, after which this one reads.
-        dispatched_to: the position up to which records may have been sent; None: none was.
-        passed: rows up to the watermark.
-        trail: hash of the keys of those rows, in order; empty where it was not kept.
-    """
-
-    number: int
-    pass_id: bytes
-    state: str = "open"
-    begun_after: Key | None = None
-    watermark: Key | None = None
-    dispatched_to: Key | None = None
-    passed: int = 0
-    counts: Counts = Counts()
-    trail: bytes = b""
-
-
-class Settled(NamedTuple):
-    """
-    Hashes of records that are settled, though not all before them are.
-
-    Attributes:
-        top: the highest cursor among them, as text; None where there is no lag.
-    """
-
-    number: int
-    top: str | None
-    hashes: bytes
-
-
-_STATE = (
-    "number, pass_id, state, begun_after, watermark, dispatched_to, passed, "
-    "read, delivered, dead, skipped, maybe_duplicated, trail"
-)
-
-
-_PROGRESS = (
-    f"INSERT INTO progress ({_STATE}, seal, settled_number, top, hashes, settled_seal, dropped) "  # noqa: S608 - our own text
-    f"VALUES ({', '.join('?' * 19)})"
-)
 
 
 class JournalFile:
@@ -228,7 +113,7 @@ class JournalFile:
     def fingerprint(self) -> dict[str, str]:
         """Give what the transfer was when it was begun; empty where any will do."""
         ((text, seal),) = self.rows("SELECT fingerprint, seal FROM transfer")
-        if seal != _seal(text):
+        if seal != checksum_of(text):
             raise self._damaged("what it is of does not bear out its checksum")
         known: dict[str, str] = json.loads(text)
         return known
@@ -237,7 +122,7 @@ class JournalFile:
         """Keep what the transfer is."""
         text = json.dumps(dict(fingerprint))
         with self.transaction() as conn:
-            conn.execute("UPDATE transfer SET fingerprint = ?, seal = ?", (text, _seal(text)))
+            conn.execute("UPDATE transfer SET fingerprint = ?, seal = ?", (text, checksum_of(text)))
 
     # passes
 
@@ -245,20 +130,20 @@ class JournalFile:
         """Give the latest pass, or the latest in a state; None where there is none."""
         where = "WHERE state = ? " if state else ""
         rows = self.rows(
-            f"SELECT {_STATE}, seal FROM passes {where}ORDER BY number DESC LIMIT 1",  # noqa: S608 - our own text
+            f"SELECT {STATE}, seal FROM passes {where}ORDER BY number DESC LIMIT 1",  # noqa: S608 - our own text
             (state,) if state else (),
         )
         return self._pass_of(rows[0]) if rows else None
 
     def begin_pass(self, pass_: Pass) -> None:
         """Write a new pass; what was known of the records of the one before is forgotten."""
-        row = _row_of(pass_)
+        row = row_of(pass_)
         places = ", ".join("?" * (len(row) + 1))
         with self.transaction() as conn:
             conn.execute("DELETE FROM maybe_duplicated")
             conn.execute(
-                f"INSERT INTO passes ({_STATE}, seal) VALUES ({places})",  # noqa: S608 - our own text
-                (*row, _seal(*row)),
+                f"INSERT INTO passes ({STATE}, seal) VALUES ({places})",  # noqa: S608 - our own text
+                (*row, checksum_of(*row)),
             )
 
     def abandon_pass(self) -> None:
@@ -285,13 +170,13 @@ class JournalFile:
             JournalError: as `transaction`.
         """
         self._check_process()
-        row = _row_of(pass_)
+        row = row_of(pass_)
         kept: tuple[Any, ...] = (None, None, None, None)
         if settled is not None:
-            seal = _seal(settled.number, pass_.number, settled.top, settled.hashes)
+            seal = checksum_of(settled.number, pass_.number, settled.top, settled.hashes)
             kept = (*settled, seal)
         with self._one_at_a_time, self._refusals():
-            self._conn.execute(_PROGRESS, (*row, _seal(*row), *kept, dropped))
+            self._conn.execute(PROGRESS, (*row, checksum_of(*row), *kept, dropped))
 
     # what is settled above the watermark
 
@@ -304,7 +189,7 @@ class JournalFile:
         """
         rows = self.rows("SELECT number, pass, top, hashes, seal FROM settled ORDER BY number")
         for *row, seal in rows:
-            if seal != _seal(*row):
+            if seal != checksum_of(*row):
                 raise self._damaged("what is settled does not bear out its checksum")
         return [Settled(number, top, hashes) for number, _, top, hashes, _ in rows]
 
@@ -326,7 +211,7 @@ class JournalFile:
         """Keep a dead letter, within a transaction."""
         columns = ", ".join(DeadLetter._fields)
         places = ", ".join("?" * len(DeadLetter._fields))
-        seal = _seal(letter.key, letter.body, letter.row)
+        seal = checksum_of(letter.key, letter.body, letter.row)
         conn.execute(
             f"INSERT INTO dead_letters (number, pass, at, seal, state, sent, in_flight, {columns}) "  # noqa: S608 - our own text
             f"VALUES (?, ?, ?, ?, 'dead', 0, 0, {places})",
@@ -345,7 +230,7 @@ class JournalFile:
             parameters,
         )
         for *content, seal in (row[:4] for row in rows):
-            if seal != _seal(*content):
+            if seal != checksum_of(*content):
                 raise self._damaged(f"the dead letter {content[0]} does not bear out its checksum")
         return [row[4:] for row in rows]
 
@@ -452,10 +337,10 @@ class JournalFile:
     @staticmethod
     def _make(conn: sqlite3.Connection) -> None:
         conn.executescript(
-            f"BEGIN; {SCHEMA} PRAGMA application_id = {_APPLICATION}; "
+            f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION}; "
             f"PRAGMA user_version = {FORMAT};"
         )
-        conn.execute("INSERT INTO transfer VALUES (1, '{}', ?)", (_seal("{}"),))
+        conn.execute("INSERT INTO transfer VALUES (1, '{}', ?)", (checksum_of("{}"),))
         conn.execute("COMMIT")
 
     def _check(self, conn: sqlite3.Connection) -> None:
@@ -463,7 +348,7 @@ class JournalFile:
             conn.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
         )
-        if application != _APPLICATION:
+        if application != APPLICATION:
             raise JournalError(f"{self.path} is a database, but no journal: name another file")
         if version != FORMAT:
             age = "an older" if version < FORMAT else "a newer"
@@ -480,16 +365,9 @@ class JournalFile:
 
     def _pass_of(self, row: tuple[Any, ...]) -> Pass:
         *cells, seal = row
-        if seal != _seal(*cells):
+        if seal != checksum_of(*cells):
             raise self._damaged("how far the transfer was does not bear out its checksum")
-        number, pass_id, state, *texts = cells[:6]
-        begun_after, watermark, dispatched_to = map(_read, texts)
-        passed, *counts, trail = cells[6:]
-        return Pass(
-            *(number, pass_id, state, begun_after, watermark, dispatched_to, passed),
-            Counts(*counts),
-            trail,
-        )
+        return pass_of(cells)
 
     def _check_process(self) -> None:
         if self._pid != os.getpid():
@@ -528,27 +406,6 @@ class JournalFile:
 
 
 _EXIT_CODES = {sqlite3.SQLITE_READONLY: 2, sqlite3.SQLITE_CANTOPEN: 2, sqlite3.SQLITE_PERM: 2}
-
-
-def _row_of(pass_: Pass) -> tuple[Any, ...]:
-    return (
-        *(pass_.number, pass_.pass_id, pass_.state),
-        *map(_written, (pass_.begun_after, pass_.watermark, pass_.dispatched_to)),
-        *(pass_.passed, *pass_.counts, pass_.trail),
-    )
-
-
-def _written(position: Key | None) -> str | None:
-    return None if position is None else positions.to_text(position)
-
-
-def _read(text: str | None) -> Key | None:
-    return None if text is None else positions.from_text(text)
-
-
-def _seal(*cells: object) -> bytes:
-    """Give the checksum of a row, which SQLite has none of."""
-    return blake2b(repr(cells).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def status_of(path: Path) -> Path:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rowferry.journal_entry import Entry
     from rowferry.journal_file import JournalFile
     from rowferry.letters import Dead
-    from rowferry.pass_book import Span
     from rowferry.records import Key
+    from rowferry.spans import Span
 
 _COLUMNS = "number, key, key_values, ambiguous OR in_flight, body, sent_hash, idempotency_key"
 _STILL_DEAD = "number > ? AND state = 'dead' AND body IS NOT NULL ORDER BY number LIMIT ?"

@@ -28,8 +28,8 @@ from rowferry.formats.contract import encode_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
-from rowferry.letters import INTERRUPTED, Dead, needs_records, of_failed, record_text
-from rowferry.recording import Recorded, RowKeys, Sending, Shaping
+from rowferry.letters import needs_records
+from rowferry.recording import Sending, Shaping, dead_of
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
 from rowferry.transforms import Transform, key_of, shape
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.batches import Batch
     from rowferry.incremental import Incremental
-    from rowferry.pass_book import Span
+    from rowferry.recording import Opening, Recorded, Recording, RowKeys
+    from rowferry.spans import Span
     from rowferry.transforms import Shaped
 
 OnError: TypeAlias = Callable[[list[FailedRow]], Any]
@@ -85,50 +86,6 @@ class RecordedRows(Rows, Protocol):
     @property
     def description(self) -> Sequence[Any]:
         """The columns, as DB-API has them, once rows were fetched; empty where there are none."""
-        ...
-
-
-class Recording(Protocol):
-    """The reading thread's side of a journal: see `recording.Recorder`."""
-
-    book: Any
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the window beyond the watermark takes more rows."""
-        ...
-
-    def check(self, description: Sequence[Any], keys: RowKeys) -> None:
-        """Accept the columns of the source and its first rows; raise JournalError."""
-        ...
-
-    def keys_of(self, chunk: list[Row]) -> RowKeys:
-        """Take the keys of rows before a transform may change them."""
-        ...
-
-    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
-        """Turn a chunk of rows into records."""
-        ...
-
-    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
-        """Give the places of a chunk, and leave out what is settled."""
-        ...
-
-    def headers(self, header: str | None, sending: Sending) -> list[bytes]:
-        """Give a line of a request's head a record; none without a *header*."""
-        ...
-
-
-class Opening(Protocol):
-    """What can open the journal of a transfer."""
-
-    def open(self, shaping: Shaping) -> Recording:
-        """
-        Give the pass to begin or to go on with, on the reading thread.
-
-        Raises:
-            JournalError: another run holds it, or it is not of this transfer, or damaged.
-        """
         ...
 
 
@@ -422,7 +379,7 @@ class Run:
                 index: unsent.get(index) or _interrupted(shaped, index)
                 for index in range(len(bodies))
             }
-        dead = _dead(recorded, shaped, unsent, errors) if recorded else []
+        dead = dead_of(recorded, shaped, unsent, errors) if recorded else []
         failed += unsent.values()
         if unsent:
             shaped, bodies = shaped.without(unsent), _without(unsent, bodies)
@@ -619,28 +576,6 @@ def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> list[Item
     if not indexes and isinstance(items, list):
         return items
     return [item for index, item in enumerate(items) if index not in indexes]
-
-
-def _dead(
-    recorded: Recorded,
-    shaped: Shaped,
-    unsent: Mapping[int, FailedRow],
-    errors: Mapping[int, UnencodableError],
-) -> list[Dead]:
-    """Give the dead letters of what a chunk has that is not to be sent."""
-    dead = [
-        of_failed(number, key, row, reason="transform")
-        for number, (key, row) in zip(recorded.failed, shaped.failed, strict=True)
-    ]
-    for index, row in unsent.items():
-        key = shaped.keys[index] if shaped.keys else None
-        number = recorded.numbers[index]
-        if index not in errors:
-            text = record_text(shaped.records[index])
-            dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=text))
-        else:
-            dead.append(of_failed(number, key, row, reason=errors[index].reason))
-    return sorted(dead, key=lambda one: one.number)
 
 
 def _interrupted(shaped: Shaped, index: int) -> FailedRow:

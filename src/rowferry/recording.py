@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rowferry.letters import INTERRUPTED, Dead, of_failed, record_text
 from rowferry.places import placed, positions_of
 from rowferry.transforms import PerRow, Shaped, key_of_each, shape, turns_of
 from rowferry.watermark import WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from rowferry.pass_book import PassBook, Span
-    from rowferry.records import Key, Row
+    from rowferry.pass_book import PassBook
+    from rowferry.records import FailedRow, Key, Row
+    from rowferry.spans import Span
     from rowferry.transforms import Transform
+    from rowferry.values import UnencodableError
     from rowferry.watermark import Stretch
 
 
@@ -67,6 +70,50 @@ class Shaping(NamedTuple):
     ordering_key: str | None = None
     columns: Collection[str] = ()
     looked_at: bool = False
+
+
+class Recording(Protocol):
+    """The reading thread's side of a journal: see `Recorder`."""
+
+    book: Any
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the window beyond the watermark takes more rows."""
+        ...
+
+    def check(self, description: Sequence[Any], keys: RowKeys) -> None:
+        """Accept the columns of the source and its first rows; raise JournalError."""
+        ...
+
+    def keys_of(self, chunk: list[Row]) -> RowKeys:
+        """Take the keys of rows before a transform may change them."""
+        ...
+
+    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
+        """Turn a chunk of rows into records."""
+        ...
+
+    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+        """Give the places of a chunk, and leave out what is settled."""
+        ...
+
+    def headers(self, header: str | None, sending: Sending) -> list[bytes]:
+        """Give a line of a request's head a record; none without a *header*."""
+        ...
+
+
+class Opening(Protocol):
+    """What can open the journal of a transfer."""
+
+    def open(self, shaping: Shaping) -> Recording:
+        """
+        Give the pass to begin or to go on with, on the reading thread.
+
+        Raises:
+            JournalError: another run holds it, or it is not of this transfer, or damaged.
+        """
+        ...
 
 
 class Recorder:
@@ -164,3 +211,25 @@ def _rows_known(stretch: Stretch, known: set[int]) -> int:
     return sum(
         all(stretch.first + place in known for place in range(start, end)) for start, end in spans
     )
+
+
+def dead_of(
+    recorded: Recorded,
+    shaped: Shaped,
+    unsent: Mapping[int, FailedRow],
+    errors: Mapping[int, UnencodableError],
+) -> list[Dead]:
+    """Give the dead letters of what a chunk has that is not to be sent."""
+    dead = [
+        of_failed(number, key, row, reason="transform")
+        for number, (key, row) in zip(recorded.failed, shaped.failed, strict=True)
+    ]
+    for index, row in unsent.items():
+        key = shaped.keys[index] if shaped.keys else None
+        number = recorded.numbers[index]
+        if index not in errors:
+            text = record_text(shaped.records[index])
+            dead.append(of_failed(number, key, row, reason=INTERRUPTED, body=text))
+        else:
+            dead.append(of_failed(number, key, row, reason=errors[index].reason))
+    return sorted(dead, key=lambda one: one.number)

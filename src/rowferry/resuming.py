@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rowferry import connections, keyset
 from rowferry.exceptions import SourceError
-from rowferry.pass_book import Span, trail_of
+from rowferry.pass_book import trail_of
 from rowferry.reader import Query, Reader
 from rowferry.row_factories import dict_row_factory
+from rowferry.spans import Span
 from rowferry.transforms import key_of_each
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from rowferry.incremental import Incremental
 from rowferry.journal import Journal, Opening
 from rowferry.keyset import columns_of_key
 from rowferry.observe import observer_of
-from rowferry.pass_book import Columns
 from rowferry.pipeline import Run, Transfer
 from rowferry.reader import Query
 from rowferry.row_factories import FACTORIES, dict_row_factory
 from rowferry.sources import AsyncSource, QuerySource, iterable_source
+from rowferry.spans import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,6 +1,8 @@
 """What is done to the program while it runs: signals, a second start, a full disk, a clock."""
 
+import contextlib
 import signal
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,16 +99,13 @@ def started_twice(world, dice):
 
 
 def without_its_database(world, dice):
-    """Take the source away in mid-run: its backend ended, or the server restarted."""
+    """Take the source away in mid-run: reset, its backend ended, or the server restarted."""
     if world.plan.source != "postgresql":
         return plainly(world, dice)
     run = Run(world.start(), "source", waited=True)
     world.judge.arm(run.process.pid, 0, _requests(world, dice), "received")
     if world.judge.wait_until_fired(run.process):
-        if dice.random() < 0.7:
-            world.end_backends()
-        else:
-            world.server.restart()
+        dice.choice([world.proxy.reset, world.end_backends, world.server.restart])()
     run.codes |= {4}
     return run
 
@@ -135,8 +134,10 @@ def killed_when_answered(world, dice, run):
 
 
 def killed_at_any_time(world, dice, run):
-    """Kill it anywhere, its first moments and its last ones included."""
-    time.sleep(dice.random() * 0.9)
+    """Kill it at any time, its first moments included; but before it has done too much."""
+    world.judge.arm(run.process.pid, signal.SIGKILL, _requests(world, dice), "received")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.process.wait(dice.random() * 0.9)
     if run.process.poll() is None:
         run.process.kill()
     run.end(-9)
@@ -178,4 +179,5 @@ def draw(dice, actions):
 def _requests(world, dice):
     """Draw after how many requests something is to happen: so that the kills share the rows."""
     plan = world.plan
-    return dice.randint(1, max(1, 2 * plan.rows // plan.batch_size // (plan.kills + 1)))
+    each = plan.rows / plan.batch_size / (plan.kills + 1)
+    return dice.randint(1, max(1, round(1.5 * each)))

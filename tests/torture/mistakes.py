@@ -236,7 +236,7 @@ MISTAKES = (
         "killed",
         (
             Change(
-                "pass_book.py",
+                "spans.py",
                 """
         spans.append(Span(reached, sent, replayed=True))
 """,

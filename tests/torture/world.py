@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from proxy import Proxy
 from rowferry import execute
 
 TESTS = Path(__file__).parent.parent
@@ -126,6 +127,7 @@ class World:
         self.journal = self.folder / "journal" / "torture.journal"
         self.journal.parent.mkdir()
         self.table = f"source_{plan.seed}"
+        self.proxy = None
         self.source = self._make_source()
         self.judge = Judge(plan, folder, code)
         self.runs = 0
@@ -218,6 +220,8 @@ class World:
 
     def close(self):
         self.judge.close()
+        if self.proxy:
+            self.proxy.__exit__()
         if self.server and self.plan.source == "postgresql":
             with contextlib.suppress(Exception):
                 execute(f"DROP TABLE {self.table}", self.server.url)
@@ -247,8 +251,8 @@ class World:
             with conn.cursor() as cursor, cursor.copy(f"COPY {self.table} FROM STDIN") as copy:
                 for key in range(1, self.plan.rows + 1):
                     copy.write_row(self.plan.cells(key))
-        secret = quote(self.plan.secret(), safe="")  # the server asks for none
-        return self.server.url.replace("postgres@", f"postgres:{secret}@")
+        self.proxy = Proxy(self.server.host, self.server.port).__enter__()
+        return self.proxy.url(password=quote(self.plan.secret(), safe=""))  # it asks for none
 
 
 def wait(process, seconds):
