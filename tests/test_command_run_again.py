@@ -15,7 +15,7 @@ from rowferry.testing import Answer, FakeApi
 def many(folder):
     """More sensors than one run is let to send."""
     with closing(sqlite3.connect("sensors.db")) as conn:
-        rows = [(number, f"c{number}", 0) for number in range(6, 501)]
+        rows = [(number, f"c{number}", 0) for number in range(6, 251)]
         conn.executemany("INSERT INTO sensor VALUES (?, ?, ?)", rows)
         conn.commit()
 
@@ -32,15 +32,15 @@ def test_a_job_that_was_killed_is_gone_on_with_by_the_same_command(job, many, st
     path = job("api.limits.concurrency = 4\n")
     with FakeApi(slow) as api:
         process = started(*ROWFERRY, "run", path, env={"API": api.url})
-        wait_until(lambda: len(api.received) > 100)
+        wait_until(lambda: len(api.received) > 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
         sent = len(api.received)
         done = rowferry("run", path, env={"API": api.url})
         report = last_line(done)
-        assert (done.returncode, report["delivered"]) == (0, 500)
-        assert set(ids(api)) == set(range(1, 501))
-        assert len(api.received) - sent < 500 - 50
+        assert (done.returncode, report["delivered"]) == (0, 250)
+        assert set(ids(api)) == set(range(1, 251))
+        assert len(api.received) - sent < 250 - 30
         again = len(api.received) - len(set(ids(api)))
         assert again <= report["maybe_duplicated"]
 
@@ -56,8 +56,8 @@ def test_a_job_that_was_interrupted_is_gone_on_with_and_sends_nothing_twice(
         out, _ = process.communicate(timeout=30)
         assert process.returncode == json.loads(out)["exit_code"] == 143
         done = rowferry("run", path, env={"API": api.url})
-        assert (done.returncode, last_line(done)["delivered"]) == (0, 500)
-        assert sorted(ids(api)) == list(range(1, 501))
+        assert (done.returncode, last_line(done)["delivered"]) == (0, 250)
+        assert sorted(ids(api)) == list(range(1, 251))
 
 
 def test_two_runs_of_one_job_do_not_go_together(job, many, started, rowferry):
@@ -90,7 +90,7 @@ def test_without_a_key_a_job_that_was_cut_short_is_refused_until_it_may_start_ov
         assert "--start-over begins again" in refused.stderr
         assert "Journal(" not in refused.stderr
         done = rowferry("run", path, "--start-over", env={"API": api.url})
-        assert (done.returncode, last_line(done)["delivered"]) == (0, 500)
+        assert (done.returncode, last_line(done)["delivered"]) == (0, 250)
 
 
 def test_a_copy_with_a_checkpoint_copies_nothing_twice(folder, many, rowferry):
@@ -105,9 +105,9 @@ def test_a_copy_with_a_checkpoint_copies_nothing_twice(folder, many, rowferry):
         checkpoint = "checkpoints"
         on_conflict = "skip"
     """)
-    assert last_line(rowferry("run", "job.toml"))["delivered"] == 500
+    assert last_line(rowferry("run", "job.toml"))["delivered"] == 250
     assert rowferry("run", "job.toml").returncode == 0
-    assert len(rows_in("there.db", "sensor")) == 500
+    assert len(rows_in("there.db", "sensor")) == 250
     assert len(rows_in("there.db", "checkpoints")) == 1
 
 
