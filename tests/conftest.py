@@ -13,6 +13,7 @@ import oracle_names
 import rowferry
 import search_nodes
 import servers
+from command_line import a_folder, a_job, rowferry_here, started  # noqa: F401 (fixtures)
 from rowferry.databases import DATABASES, database_of_type
 from standins.mssql import in_a_process
 

@@ -249,7 +249,8 @@ def test_an_answer_with_fewer_items_than_documents_counts_for_none():
 
     with FakeApi(dropping) as api:
         report = post_rows(ROWS, es(api), key="id")
-    assert (report.delivered, report.retries, report.maybe_duplicated) == (1200, 3, 1200)
+    assert (report.delivered, report.maybe_duplicated) == (1200, 1200)
+    assert report.retries >= 3
 
 
 def test_what_is_too_large_is_halved_and_the_size_is_kept():

@@ -338,9 +338,10 @@ def test_a_node_that_is_killed_and_started_again_loses_nothing_and_doubles_nothi
     total = 10_000
     with servers.search_node("es9") as node:
         node.put("/t", {"settings": {"number_of_replicas": 0}})
-        killing = threading.Thread(target=kill_and_start, args=(node, total))
+        killed = threading.Event()
+        killing = threading.Thread(target=kill_and_start, args=(node, total, killed))
         killing.start()
-        rows = slowly({"id": number, "name": f"row {number}"} for number in range(total))
+        rows = slowly(({"id": n, "name": f"row {n}"} for n in range(total)), killed)
         try:
             report = post_rows(rows, es(node, retry=Retry()), key="id")
         finally:
@@ -351,17 +352,20 @@ def test_a_node_that_is_killed_and_started_again_loses_nothing_and_doubles_nothi
     assert documents == {str(n): {"id": n, "name": f"row {n}"} for n in range(total)}
 
 
-def slowly(rows):
-    """Give rows at a pace that takes a few seconds."""
+def slowly(rows, killed):
+    """Give rows at a pace that takes a few seconds, the second half once the node is *killed*."""
     for number, row in enumerate(rows):
         if number % 200 == 0:
             time.sleep(0.02)
+        if number == 5000:
+            assert killed.wait(60)
         yield row
 
 
-def kill_and_start(node, total):
+def kill_and_start(node, total, killed):
     """Crash a node once it has a third of the documents, and start it again."""
     while node.count("t") < total / 3:
         time.sleep(0.05)
     node.kill()
+    killed.set()
     node.start().wait()

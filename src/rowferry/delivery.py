@@ -279,7 +279,7 @@ class Delivery:
         and what it takes is at hand in the cells of a closure.
         """
         gate, settling, waiting, ledger = self._gate, self._settling, self._waiting, self._ledger
-        new = waiting.new
+        new, took = waiting.new, ledger.latencies.append
 
         def follow_up(response: Response) -> bytes | None:
             batch = lane.batch
@@ -289,6 +289,7 @@ class Delivery:
             if response.limited:
                 self._outcomes.heed(response, now)
             lane.batch = None
+            took(now - connection.sent_at)
             settling.deliver(batch)
             if batch.turn or not settling.unsettled:
                 self._settled(batch)

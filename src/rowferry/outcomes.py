@@ -130,6 +130,8 @@ class Outcomes:
             self._act_on_pieces(lane, batch, response, pieces, now)
             return
         self._pass_gate(lane, verdict, now)
+        if verdict.fate is not Fate.DELIVERED:
+            self._ledger.answers[response.status] += 1
         match verdict.fate:
             case Fate.DELIVERED:
                 self._settling.deliver(batch)
@@ -152,6 +154,7 @@ class Outcomes:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
         verdict = Verdict(fate, self._credentials.redact(str(failure)))
+        self._ledger.answers[0] += 1
         self._pass_gate(lane, verdict, monotonic())
         attempts = batch.attempts
         if attempts and fate is Fate.AMBIGUOUS and _breaks_for_its_size(batch, attempts):
@@ -209,6 +212,7 @@ class Outcomes:
         """Let the gate know what came back."""
         gate, was_probing = self._gate, self._gate.probing
         if verdict.fate is Fate.DELIVERED and lane.connection:
+            self._ledger.latencies.append(now - lane.connection.sent_at)
             gate.delivered(lane.connection.sent_at, now)
             return
         if verdict.fate is Fate.REFUSED:

@@ -23,13 +23,7 @@ from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
-from rowferry.exceptions import (
-    ConfigError,
-    ExhaustedError,
-    RejectedError,
-    SourceError,
-    TransferError,
-)
+from rowferry.exceptions import ConfigError, ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
@@ -560,7 +554,8 @@ class Run:
 
         Raises:
             SourceError, TransferError: with `report`.
-            BaseException: what users' code, an interrupt or an abort raised; the report is a note.
+            BaseException: what users' code, an interrupt or an abort raised; the report is a note,
+                and, where there is room for it, the attribute `report` as well.
         """
         report = self._ledger.report()
         error = self._error
@@ -568,8 +563,8 @@ class Run:
             error = RuntimeError(f"a bug in rowferry: it ended before its work was done: {report}")
         if error is None:
             return report
-        if isinstance(error, SourceError | TransferError):
-            error.report = report
+        with contextlib.suppress(AttributeError):  # an error of others may have no room for it
+            error.report = report  # type: ignore[attr-defined]
         error.add_note(f"the transfer ended early: {report}")
         raise error
 

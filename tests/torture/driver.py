@@ -1,6 +1,5 @@
 """One seed: start the program, do something to it, look, start it again, until all is settled."""
 
-import resource
 import tempfile
 import time
 import traceback
@@ -70,6 +69,7 @@ class _Seed:
         self.seen = view(world.journal)
         self.widest = 0
         self.only_poison = False
+        self.peak = 0
         self.began = time.monotonic()
 
     def run(self):
@@ -134,9 +134,9 @@ class _Seed:
         silence = _silence(here.receipts)
         if silence > _SILENCE and not run.waited:
             self.problems.append(f"I13: {silence:.1f} s without a request ({run.story})")
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        if peak > CEILING_KIB:
-            self.problems.append(f"I9: {peak} KiB at the most")
+        self.peak = max(self.peak, run.process.peak_kib)
+        if run.process.peak_kib > CEILING_KIB:
+            self.problems.append(f"I9: {run.process.peak_kib} KiB at the most")
         if sessions := self.world.sessions():
             self.problems.append(f"I11: sessions of the program in the database: {sessions}")
 
@@ -181,6 +181,7 @@ class _Seed:
             "doubled": sum(count - 1 for count in tally.applied.values()),
             "maybe_duplicated": self.seen.maybe_duplicated,
             "above": self.widest,
+            "peak_kib": self.peak,
             "faults": dict(tally.faults),
             "seconds": round(time.monotonic() - self.began, 1),
             "problems": self.problems,

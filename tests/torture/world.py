@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -20,7 +21,8 @@ from proxy import Proxy
 from rowferry import execute
 
 TESTS = Path(__file__).parent.parent
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""Debian's package faketime; without it no clock jumps."""
 
 _TABLE = (
     "CREATE TABLE {table} (id INTEGER PRIMARY KEY, grp INTEGER, name TEXT, amount {number}, "
@@ -29,6 +31,7 @@ _TABLE = (
 _SESSIONS = (
     "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")  # of a process that has ended there is none
 GRACE = 1.5
 TIMEOUT = 0.6
 """Seconds of a request; those that hang take it."""
@@ -256,12 +259,22 @@ class World:
 
 
 def wait(process, seconds):
-    """Wait for a program; where it does not end, have it say where it is, and kill it."""
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGUSR1)
-        time.sleep(0.5)
-        process.kill()
-        process.wait()
-        return None
+    """
+    Wait for a program; where it does not end, have it say where it is, and kill it.
+
+    Its `peak_kib` is the most memory that it was seen to take.
+    """
+    deadline = time.monotonic() + seconds
+    status = Path(f"/proc/{process.pid}/status")
+    process.peak_kib = 0
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.5)
+            process.kill()
+            process.wait()
+            return None
+        if found := _PEAK.search(status.read_text()):
+            process.peak_kib = int(found[1])
+        time.sleep(0.02)
+    return process.returncode
