@@ -46,13 +46,14 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
+bench: $(PEERS_READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md, ETLHelper beside
 	$(BIN)/python benchmarks/databases.py $(BENCH)
 
-docs: $(READY)  ## the pages of figures, from those that were published last
+docs: $(READY)  ## the tables of options, and the pages of figures that were published last
+	$(BIN)/python docs/tables.py
 	cp benchmarks/intro.md docs/performance.md
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
 ifneq ($(wildcard benchmarks/published_databases.json),)

@@ -15,6 +15,8 @@ PLAIN, ADAPTIVE, FIXED = "rowferry, 64", "rowferry, adaptive", "rowferry, fixed"
 TEMPLATED = "rowferry, a path a row and a token"
 KEYED, JOURNALED = "rowferry with a key, no journal", "rowferry with a journal"
 EVERYTHING, BULK = "rowferry, adaptive, with idempotency keys", "elasticsearch-py"
+STREAMING, ASYNC, PARALLEL = (f"{BULK} {name}_bulk" for name in ("streaming", "async", "parallel"))
+ENCODED = "limit: encoded beforehand"
 
 
 class Goal(NamedTuple):
@@ -101,6 +103,10 @@ def _counted(scenario: str, name: str) -> Callable[[Medians], float]:
 
 def _growth(scenario: str) -> Callable[[Medians], float]:
     return lambda of: of.memory(scenario, 1_000_000) / of.memory(scenario, 100_000)
+
+
+def _of_helper(scenario: str, helper: str) -> Callable[[Medians], float]:
+    return lambda of: of.rate(scenario, OURS) / of.rate(scenario, helper)
 
 
 def _of_limit(scenario: str) -> Callable[[Medians], float]:
@@ -235,6 +241,38 @@ GOALS = (
         "the same: CPU a row, streaming_bulk's to ours",
         lambda of: of.cpu("bulk S3", BULK) / of.cpu("bulk S3", PLAIN),
         7.0,
+        at_least=True,
+        form="{:.1f} x",
+    ),
+    *(
+        Goal(
+            f"{scenario}: documents/s, to {helper.removeprefix(BULK).strip()}'s",
+            _of_helper(scenario, helper),
+            bound,
+            at_least=True,
+            form="{:.1f} x",
+        )
+        for scenario, helper, bound in (
+            ("_bulk", STREAMING, 4.0),
+            ("_bulk", ASYNC, 4.0),
+            ("_bulk", PARALLEL, 4.0),
+            ("_bulk20", STREAMING, 10.0),
+            ("_bulk20", PARALLEL, 4.0),
+            ("es9", STREAMING, 2.5),
+            ("es9", PARALLEL, 1.8),
+        )
+    ),
+    Goal(
+        "es9: documents/s, of bodies encoded beforehand",
+        lambda of: of.rate("es9", OURS) / of.best_rate("es9", ENCODED),
+        0.70,
+        at_least=True,
+        form="{:.1%}",
+    ),
+    Goal(
+        "_bulk: CPU a document, async_bulk's to ours",
+        lambda of: of.cpu("_bulk", ASYNC) / of.cpu("_bulk", OURS),
+        5.0,
         at_least=True,
         form="{:.1f} x",
     ),

@@ -116,6 +116,7 @@ two_columns = partial(
 )
 adaptive = partial(rowferry, name="rowferry, adaptive", concurrency="adaptive")
 everything = partial(adaptive, name="rowferry, adaptive, with idempotency keys", key="id")
+bulk = partial(adaptive, script="ours_bulk.py", key="id")
 keyed = partial(adaptive, name="rowferry with a key, no journal", key="id")
 journaled = partial(
     adaptive, name="rowferry with a journal", script="ours_with_journal.py", key="id"
@@ -127,6 +128,15 @@ streaming_bulk = partial(
     in_flight=1,
     needs="elasticsearch",
 )
+with_ids = partial(streaming_bulk, key="id")
+helpers = (
+    with_ids,
+    partial(with_ids, name="elasticsearch-py async_bulk", script="async_bulk.py"),
+    partial(
+        with_ids, name="elasticsearch-py parallel_bulk", script="parallel_bulk.py", in_flight=4
+    ),
+)
+encoded = partial(Peer, script="encoded_bulk.py", kind="limit", needs="aiohttp", key="id")
 
 
 def fixed(number: int, *, rows: int, surplus: int = 0) -> Peer:
@@ -320,6 +330,38 @@ SCENARIOS = (
         api=servers.own_api,
         batch=500,
         peers=(rowferry(rows=1_000_000), streaming_bulk(rows=200_000)),
+    ),
+    Scenario(
+        name="_bulk",
+        shows="500 documents a request, ids given, each answered: `_bulk` against `_bulk`",
+        api=servers.own_api,
+        batch=500,
+        peers=(bulk(rows=1_000_000), *(helper(rows=200_000) for helper in helpers)),
+    ),
+    Scenario(
+        name="_bulk20",
+        shows="the same from an API that takes 20 ms",
+        api=steady,
+        batch=500,
+        peers=(bulk(rows=1_000_000), *(helper(rows=100_000) for helper in helpers)),
+    ),
+    Scenario(
+        name="es9",
+        shows="500 documents a request to a real node of Elasticsearch 9, which shares the cores",
+        api=servers.search_node,
+        batch=500,
+        peers=(
+            bulk(rows=300_000),
+            *(helper(rows=200_000) for helper in helpers),
+            *(
+                encoded(
+                    name=f"limit: encoded beforehand, {many} connections",
+                    rows=200_000,
+                    in_flight=many,
+                )
+                for many in (1, 4, 8)
+            ),
+        ),
     ),
     Scenario(
         name="faults",

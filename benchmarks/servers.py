@@ -11,13 +11,20 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+import item
 import psycopg
+
+import rowferry as etl
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+import search_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,6 +218,38 @@ def own_api(*, path: str = "/items", **options: float | str) -> Iterator[OwnApi]
             api = OwnApi(f"http://127.0.0.1:{port}", path)
             _wait_for(api.reset, folder)
             yield api
+
+
+class SearchNode:
+    """A real search node with one index of one shard, `items`."""
+
+    def __init__(self, node: search_nodes.Node) -> None:
+        self.url = node.url
+        self._node = node
+
+    def reset(self) -> None:
+        """Make the index anew."""
+        self._node.delete("/items")
+        self._node.put("/items", {"settings": {"number_of_shards": 1, "number_of_replicas": 0}})
+
+    def counts(self) -> dict[str, int]:
+        """Give the documents that the index has."""
+        return {"requests": 0, "records": self._node.count("items")}
+
+
+@contextmanager
+def search_node(kind: str = "es9", *, warm_up: int = 300_000) -> Iterator[SearchNode]:
+    """Start a search node, and fill it with so many documents: a cold one is far slower."""
+    with ExitStack() as stack:
+        try:
+            node = stack.enter_context(search_nodes.started(kind, jvm=search_nodes.BENCHMARK_JVM))
+        except search_nodes.MissingError as error:
+            raise MissingServerError(str(error)) from error
+        api = SearchNode(node)
+        api.reset()
+        rows = item.dicts(warm_up, "rich")
+        etl.post_rows(rows, etl.Api.elasticsearch(node.url, index="items"), key="id")
+        yield api
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 import pytest
@@ -11,7 +11,9 @@ from hypothesis import settings
 import mssql_conformance
 import oracle_names
 import rowferry
+import search_nodes
 import servers
+from command_line import a_folder, a_job, rowferry_here, started  # noqa: F401 (fixtures)
 from rowferry.databases import DATABASES, database_of_type
 from standins.mssql import in_a_process
 
@@ -36,6 +38,39 @@ def mariadb():
     """A MariaDB server of our own."""
     with servers.mariadb() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def search_node_of():
+    """Give a node of a kind, the same for all tests, started when it is first asked for."""
+    nodes = {}
+    with ExitStack() as stack:
+
+        def search_node_of(kind):
+            if kind not in nodes:
+                nodes[kind] = stack.enter_context(servers.search_node(kind, *NODE_SETTINGS))
+            return nodes[kind]
+
+        yield search_node_of
+
+
+NODE_SETTINGS = ("http.max_content_length=1mb",)
+
+
+@pytest.fixture(params=search_nodes.KINDS)
+def node(request, search_node_of):
+    """A node of each kind, without an index."""
+    node = search_node_of(request.param)
+    node.empty()
+    return node
+
+
+@pytest.fixture
+def es9(search_node_of):
+    """A node of Elasticsearch 9, without an index."""
+    node = search_node_of("es9")
+    node.empty()
+    return node
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+import search_nodes
+
 REQUIRED = os.environ.get("ROWFERRY_REQUIRE_SERVERS") == "1"
 
 
@@ -120,6 +122,25 @@ def mariadb():
             _wait_until_open(local, process, folder)
             yield MariaDB("127.0.0.1", port, local)
 
+
+@contextlib.contextmanager
+def search_node(kind, *settings):
+    """A node of Elasticsearch ("es7", "es9") or OpenSearch ("os2", "os3")."""
+    try:
+        search_nodes.java_for(kind)
+    except search_nodes.NoJavaError as error:
+        if search_nodes.KINDS[kind] > DEBIANS_JAVA:
+            pytest.skip(str(error))  # also where servers are required: Debian 12 has none newer
+        missing(f"node of {kind}", str(error))
+    with contextlib.ExitStack() as stack:
+        try:
+            node = stack.enter_context(search_nodes.started(kind, *settings))
+        except search_nodes.MissingError as error:
+            missing(f"node of {kind}", str(error))
+        yield node
+
+
+DEBIANS_JAVA = 17
 
 _SYSTEM_PATH = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
 

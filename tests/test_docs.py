@@ -75,6 +75,8 @@ def world(tmp_path, monkeypatch, request):
     conn.close()
 
     def replaced(code):
+        if "Api.elasticsearch" in code:
+            code = code.replace("http://localhost:9200", request.getfixturevalue("es9").url)
         code = code.replace("http://localhost:9200", api.url.removesuffix("/records"))
         for scheme, url in URLS.items():
             if scheme in code:
@@ -120,6 +122,8 @@ def test_code_of_the_documents_runs(code, world, capsys):
     exec(compile(replaced(code), "document", "exec"), names)
     if "conn" in names:
         names["conn"].close()
+    if "Api.elasticsearch" in code:
+        assert names["report"].delivered == 1
     for api in apis:
         if api.received:
             assert len(api.records) == names["report"].delivered == 1

@@ -398,7 +398,7 @@ def test_items_may_be_told_by_a_207_and_long_answers():
 
 def test_an_unknown_body_format_names_those_there_are():
     assert refusal(body_format="xml") == (
-        "no body_format called 'xml'; there are: json, json_array, ndjson, form"
+        "no body_format called 'xml'; there are: json, json_array, ndjson, form, elasticsearch"
     )
 
 

@@ -109,3 +109,38 @@ def test_the_demo_compares_content_in_any_order():
 def listens(port):
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_oracle_to_elasticsearch_leaves_every_document_as_its_row(es9):
+    example = ROOT / "examples" / "oracle_to_elasticsearch.py"
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path, "ROWFERRY_ELASTICSEARCH_URL": es9.url}
+    environment.pop("ROWFERRY_ORACLE_URL", None)
+    done = subprocess.run(
+        [sys.executable, example, "--rows", "1000", "--sequential", "20"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("every document is its row") == 3
+    assert "1,009 delivered, 0 dead" in done.stdout
+    assert [es9.count(f"airports-{number}") for number in range(3)] == [20, 1009, 1009]
+
+
+def test_oracle_to_elasticsearch_tells_what_is_not_as_its_row(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    example = importlib.import_module("oracle_to_elasticsearch")
+    rows = example.rows_of_the_table(3)
+    documents = {row["ICAO"]: example.as_json(row) for row in rows}
+    assert example.differences(rows, documents) == []
+    document = documents["ZZ03"]
+    assert example.differences(
+        rows, documents | {"ZZ03": document | {"fee": 1.2345678901234568e16}}
+    )
+    assert example.differences(rows[1:], documents) == ["1 never sent, such as 00AA"]
+    del documents["ZZ09"]
+    assert example.differences(rows, documents) == ["1 missing, such as ZZ09"]

@@ -19,7 +19,8 @@ FLOORS = (
     checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
     dialer credentials lanes journal_writer committing settling waiting aside outcomes delivery
     pipeline""",
-    """transfer running letter_office options observe testing __init__""",
+    """transfer running letter_office options observe testing file_rows preview config cli
+    elasticsearch __init__ __main__""",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 SOURCES = Path(rowferry.__file__).parent

@@ -138,3 +138,17 @@ def test_a_place_that_is_passed_on_is_one_that_is_freed_and_taken_again(limits, 
             other.probing,
         )
         assert one.opens(now) == other.opens(now)
+
+
+def test_a_request_of_which_a_part_was_refused_keeps_its_place_and_is_no_outage():
+    gate = Gate(Limits(concurrency=8), now=0.0)
+    for number in range(40):  # far more than make an outage of refusals
+        at = number / 100
+        gate.begin(at)
+        assert gate.taken_in_part(at, at + 0.001, None) > 0
+        assert gate.places == 1
+        gate.free_place()
+        assert not gate.probing
+    assert gate.proof == 0.39
+    gate.taken_in_part(0.4, 0.41, 2.0)
+    assert gate.opens(0.5) == 2.41

@@ -61,6 +61,17 @@ OTHERS = {
     "auth": [5, "x", [], object()],
     "compression": [5, "", "br", True, False, []],
     "on_ambiguous": [None, True, "", "ignore", ["retry"]],
+    "proxy": [
+        5,
+        "",
+        "proxy.example",
+        "ftp://h:1",
+        "http://",
+        "socks5://h:1080",
+        "http://h:0",
+        True,
+    ],
+    "client": [5, "aiohttp", True, object()],
     "tls": [None, False, 5, "ca.pem", {}, {"verify": "no"}, {"key": "k.pem"}, {"ca": "/none.pem"}],
 }
 

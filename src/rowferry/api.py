@@ -11,10 +11,16 @@ from rowferry import auth as schemes
 from rowferry.batches import MAX_BODY, Fate
 from rowferry.checks import above_zero, at_least, whole
 from rowferry.exceptions import ConfigError
-from rowferry.formats import format_named
+from rowferry.formats import elasticsearch, elasticsearch_url, format_named
 from rowferry.formats.gzip import Gzipped
 from rowferry.heads import REPLACEABLE, Heads
-from rowferry.http.endpoint import Endpoint, check_client, check_headers, without_userinfo
+from rowferry.http.endpoint import (
+    Endpoint,
+    check_client,
+    check_headers,
+    parse_url,
+    without_userinfo,
+)
 from rowferry.http.proxy import Proxy, proxy_for
 from rowferry.http.tls import tls_context
 from rowferry.limits import Limits
@@ -56,7 +62,8 @@ class Api:
         headers: sent with every request; they replace rowferry's own `User-Agent`, `Accept` and
             `Content-Type`. Their values may hold a `{column}`. Never shown.
         body_format: "json" (one record a request), "json_array", "ndjson", "form" (one record a
-            request), or an object with the five members of `rowferry.formats.contract.Format`.
+            request), "elasticsearch" (see `Api.elasticsearch`), or an object with the five members
+            of `rowferry.formats.contract.Format`.
         batch_size: records of a request, at most; None means the format's: 1 or 500. At most
             100,000.
         batch_bytes: of a request's body, at most, unless a single record is larger; no more than
@@ -112,6 +119,62 @@ class Api:
     tls: Tls = field(default=True, repr=False)
     proxy: str | None = field(default=None, repr=False)
     client: Callable[[], Any] | None = field(default=None, repr=False)
+
+    @classmethod
+    def elasticsearch(
+        cls,
+        url: str | None = None,
+        *,
+        index: str,
+        op: str = "index",
+        id: str | bool | None = True,  # noqa: A002 (Elasticsearch's word)
+        routing: str | None = None,
+        pipeline: str | None = None,
+        version: str | None = None,
+        require_alias: bool = False,
+        cloud_id: str | None = None,
+        api_key: str | tuple[str, str] | None = None,
+        auth: Auth | None = None,
+        **options: Any,
+    ) -> Api:
+        """
+        Give the `_bulk` of Elasticsearch 7 to 9, or of OpenSearch 1 to 3.
+
+        Args:
+            url: of the cluster, such as http://localhost:9200.
+            index: or data stream, or alias; it may hold `{column}`, as may the next five, which are
+                those of `rowferry.formats.elasticsearch.Elasticsearch`.
+            op: "index", "create", "update", "upsert", "delete", or `{column}`.
+            id: of the document: True is the transfer's key; None lets the node make one.
+            routing: to a shard.
+            pipeline: that documents go through.
+            version: `{column}` with a whole number; the document with the higher one stays.
+            require_alias: whether *index* has to be an alias.
+            cloud_id: in place of *url*, for Elastic Cloud.
+            api_key: as Elasticsearch gives it (its "encoded"), or its id and secret.
+            auth: in place of *api_key*, such as `auth.Basic(user, password)`.
+            options: any others of `Api`.
+
+        Raises:
+            ConfigError: a value cannot work; the message names it and what is allowed.
+        """
+        body_format, in_url = elasticsearch.constants_apart(
+            index=index, op=op, id=id, routing=routing, pipeline=pipeline, version=version
+        )
+        if url is not None:
+            parse_url(without_userinfo(url)[0])
+        if api_key is not None:
+            if auth is not None:
+                raise ConfigError("give api_key or auth, not both")
+            word = f"ApiKey {elasticsearch_url.encoded(api_key)}"
+            auth = schemes.ApiKey(word, header="Authorization")
+        where = elasticsearch_url.root(url, cloud_id)
+        return cls(
+            elasticsearch_url.bulk_url(where, require_alias=require_alias, **in_url),
+            body_format=body_format,
+            auth=auth,
+            **options,
+        )
 
     def __post_init__(self) -> None:
         """Check every value; raise ConfigError."""
@@ -323,7 +386,12 @@ class Api:
     @property
     def max_answer(self) -> int:
         """Bytes of an answer's body that are read."""
-        return _LARGEST_ANSWER if self.item_results else MAX_BODY
+        return _LARGEST_ANSWER if self.reads_items else MAX_BODY
+
+    @property
+    def reads_items(self) -> bool:
+        """Whether answers say more than their status does: what became of each record."""
+        return self.item_results is not None or hasattr(self.format, "reader")
 
     @property
     def answer_share(self) -> int:

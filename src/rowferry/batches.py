@@ -118,6 +118,10 @@ class Attempts(msgspec.Struct, frozen=True, gc=False):
             self.unauthorized + (fate is Fate.AUTH),
         )
 
+    def divided(self) -> Attempts:
+        """Give what it is for the parts of a batch that was too large: their count begins anew."""
+        return msgspec.structs.replace(self, ambiguous=0, broken=False, doubtful=True)
+
     def begun_anew(self, delivered: int, now: float) -> Attempts:
         """Give what it is after an outage: its age and its doubts stay, its count does not."""
         return msgspec.structs.replace(self, delivered_before=delivered, failed_at=now, ambiguous=0)

@@ -1,4 +1,4 @@
-"""The columns of a table."""
+"""The columns of a table, and those of its primary key."""
 
 from __future__ import annotations
 
@@ -37,3 +37,21 @@ def table_info(table: str, conn: Connection, schema: str | None = None) -> list[
     return [
         Column(name, kind, bool(fixed), bool(default)) for _, name, kind, fixed, default in rows
     ]
+
+
+def primary_key(table: str, conn: Connection, schema: str | None = None) -> tuple[str, ...]:
+    """
+    Give the columns of a table's primary key, in their order; none where it has none.
+
+    The arguments are those of `table_info`.
+
+    Raises:
+        QueryError: there is a table of that name in several schemas.
+    """
+    with connections.opened(conn) as opened:
+        database, _ = recognise(opened)
+        query, parameters = database.key_query(table, schema)
+        rows = fetchall(query, opened, parameters, tuple_row_factory)
+    if len({row[0] for row in rows}) > 1:
+        raise QueryError(f"there is a table {table!r} in several schemas: name the one")
+    return tuple(row[1] for row in rows)

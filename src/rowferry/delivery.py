@@ -108,7 +108,7 @@ class Delivery:
         self._head = self._credentials.head
         self._success: Collection[int] = frozenset()
         self._signs = hasattr(api.scheme, "sign")
-        self._long_answers = LongAnswers(api.answer_share) if api.item_results else None
+        self._long_answers = LongAnswers(api.answer_share) if api.reads_items else None
         self._lanes: list[Lane] = []
         self._idle: list[asyncio.Future[Batch]] = []
         self._ended = False
@@ -263,7 +263,7 @@ class Delivery:
     def _take_credentials(self) -> None:
         """Send what follows with new credentials, and look at each answer until one was taken."""
         self._head = self._credentials.head
-        looked_at = self._api.item_results or not self._credentials.proven
+        looked_at = self._api.reads_items or not self._credentials.proven
         self._success = frozenset() if looked_at else self._api.rules.success_status
         if self._lanes or self._waiting.new:
             self._dispatch()
@@ -279,7 +279,7 @@ class Delivery:
         and what it takes is at hand in the cells of a closure.
         """
         gate, settling, waiting, ledger = self._gate, self._settling, self._waiting, self._ledger
-        new = waiting.new
+        new, took = waiting.new, ledger.latencies.append
 
         def follow_up(response: Response) -> bytes | None:
             batch = lane.batch
@@ -289,6 +289,7 @@ class Delivery:
             if response.limited:
                 self._outcomes.heed(response, now)
             lane.batch = None
+            took(now - connection.sent_at)
             settling.deliver(batch)
             if batch.turn or not settling.unsettled:
                 self._settled(batch)

@@ -92,6 +92,20 @@ class Gate:
         self.allowed = limit.limit if refusals.calm else refusals.allowed
         self.outage_since = None
 
+    def taken_in_part(self, sent: float, now: float, retry_after: float | None) -> float:
+        """
+        Note a request, written at *sent*, of which some records were taken and others refused.
+
+        Something got through, so it is no outage; and the API was asked too much.
+
+        Returns:
+            The seconds after which its place is to be freed.
+        """
+        self._refusals.delivered(now)
+        self.proof = max(self.proof, sent)
+        self.outage_since = None
+        return self.refused(now, retry_after)
+
     def passes_on(self, sent: float, now: float) -> bool:
         """
         Do as `delivered`, and begin the next request in its place, if one may begin now.
@@ -120,10 +134,6 @@ class Gate:
         self.places -= 1
         self.allowed = self._refusals.allowed
         self.outage_since = None
-
-    def pause(self, now: float, seconds: float) -> None:
-        """Let no request begin for so many seconds."""
-        self._refusals.pause(now, seconds)
 
     def refused(self, now: float, retry_after: float | None) -> float:
         """Note a refusal; give the seconds after which its place is to be freed."""

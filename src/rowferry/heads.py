@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REPLACEABLE = frozenset({"accept", "content-type", "user-agent"})
 """Headers that every request has, in lower case; users' own take their place."""
 
+_SHOWN = frozenset({"filter_path", "pipeline", "require_alias", "routing"})
+"""Parameters of Elasticsearch's `_bulk`, which are no secrets; messages have to name a pipeline."""
+
 _HARMLESS = REPLACEABLE | {"accept-language"}
 
 
@@ -167,7 +170,8 @@ class Heads:
         values = [value for name, value in constant if name.lower() not in _HARMLESS]
         words = [word for value in values for word in (value, *value.split()[1:])]
         query = self.endpoint.target.partition("?")[2]
-        pairs = [query, *(pair.partition("=")[2] for pair in query.split("&"))]
+        parameters = [pair.partition("=") for pair in query.split("&")]
+        pairs = [query, *(value for name, _, value in parameters if name not in _SHOWN)]
         return (*words, *pairs, *map(unquote, pairs))
 
 

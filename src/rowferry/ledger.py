@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections import Counter, deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from rowferry.records import Progress, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LATENCIES = 1000
 
 
 class Counts(NamedTuple):
@@ -42,6 +48,9 @@ class Ledger:
         in_flight: requests begun and not answered.         (event loop)
         most_in_flight: the largest that number was.        (event loop)
         problem: why records were last to be sent again.    (event loop)
+        answers: answers that delivered nothing, by status; those that never came or were cut, at 0.
+            (event loop)
+        latencies: of the last requests that delivered, in seconds.   (event loop)
         before: what a journal had of this pass when the run began.   (reading thread)
         committed: what it has now; None without a journal.  (event loop)
     """
@@ -61,6 +70,8 @@ class Ledger:
         self.in_flight = 0
         self.most_in_flight = 0
         self.problem = ""
+        self.answers: Counter[int] = Counter()
+        self.latencies: deque[float] = deque(maxlen=_LATENCIES)
         self.before = Counts()
         self.committed: Counts | None = None
         self._total = total
@@ -101,6 +112,7 @@ class Ledger:
     def progress(self, *, ended: bool = False) -> Progress:
         """Give how far the pass is now; with a journal only what is committed counts as done."""
         counts = self._counts()
+        latencies = sorted(self.latencies.copy())
         return Progress(
             read=counts.read,
             records=self.before.records + self.records,
@@ -113,6 +125,9 @@ class Ledger:
             problem=self.problem,
             ended=ended,
             earlier=self.before.delivered,
+            latency_p50=_quantile(latencies, 50),
+            latency_p99=_quantile(latencies, 99),
+            answers=self.answers.copy(),
         )
 
     def report(self) -> Report:
@@ -154,3 +169,8 @@ class Ledger:
         if self.committed is not None:
             return self.committed._replace(read=read, skipped=skipped)
         return Counts(read, self.delivered, self.dead, skipped, self.maybe_duplicated)
+
+
+def _quantile(ordered: Sequence[float], percent: int) -> float:
+    """Give what so many percent of some numbers are not above; 0 where there is none."""
+    return ordered[len(ordered) * percent // 100] if ordered else 0.0

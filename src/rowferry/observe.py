@@ -20,6 +20,14 @@ Observer: TypeAlias = "Callable[[Progress], Any]"
 HEARTBEAT = 10.0
 """Seconds between two lines in the log."""
 
+_REFRESHES = 4
+"""A second: drawing takes milliseconds, which the event loop goes without."""
+
+_WIDE = 100
+_AROUND_BAR = 32
+_AROUND = 10
+"""Columns of a terminal: from which on there is a bar, and what is beside the figures."""
+
 _log = logging.getLogger("rowferry")
 
 
@@ -42,7 +50,7 @@ def observer_of(progress: Any) -> Observer:
         shown = Guarded(progress)
     elif progress is not None and progress is not False:
         raise ConfigError(f"progress must be True, None or a callable, not {progress!r}")
-    return _both(Heartbeat(), shown) if shown else Heartbeat()
+    return both(Heartbeat(), shown) if shown else Heartbeat()
 
 
 class Guarded:
@@ -62,7 +70,9 @@ class Guarded:
                 _log.exception("progress= raised; the transfer goes on")
 
 
-def _both(first: Observer, second: Observer) -> Observer:
+def both(first: Observer, second: Observer) -> Observer:
+    """Give an observer that passes events on to two."""
+
     def observe(event: Progress) -> None:
         first(event)
         second(event)
@@ -105,7 +115,9 @@ def _bar_where_it_shows() -> Observer | None:
 
 class Bar:
     """
-    A bar: rows read and delivered, rows a second, in flight, retries, time left.
+    A bar: rows delivered, rows a second, in flight, latency, retries, time left.
+
+    On a narrow terminal there are fewer of them.
 
     Args:
         console: a `rich.console.Console` to draw on.
@@ -116,13 +128,14 @@ class Bar:
 
         self._rich: RichProgress = progress.Progress(
             progress.SpinnerColumn(),
-            progress.BarColumn(),
-            progress.TextColumn("{task.fields[counts]}"),
-            progress.TimeElapsedColumn(),
-            progress.TimeRemainingColumn(),
+            *([progress.BarColumn(bar_width=20)] if console.width >= _WIDE else []),
+            progress.TextColumn("{task.fields[counts]}", markup=False),
+            progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             transient=False,
+            refresh_per_second=_REFRESHES,
         )
+        self._room = console.width - (_AROUND_BAR if console.width >= _WIDE else _AROUND)
         self._task: TaskID | None = None
 
     def __call__(self, event: Progress) -> None:
@@ -134,20 +147,31 @@ class Bar:
         if event.ended and not event.dead and event.delivered == event.records:
             total = event.read  # also where nobody knew it before
         settled = event.delivered + event.dead
-        self._rich.update(self._task, completed=settled, total=total, counts=_counts(event))
+        self._rich.update(
+            self._task, completed=settled, total=total, counts=counts(event, self._room)
+        )
         if event.ended:
             self._rich.stop()
 
 
-def _counts(event: Progress) -> str:
+def counts(event: Progress, room: int) -> str:
+    """Give as many of an event's figures as there is room for, the most telling ones first."""
     parts = [
-        f"{event.read:,} read",
         f"{event.delivered:,} delivered",
         f"{event.rows_per_second:,.0f} rows/s",
+        *([f"{event.dead:,} dead"] if event.dead else []),
         f"{event.in_flight} in flight",
+        *([f"{event.retries:,} retries"] if event.retries else []),
+        *(
+            [f"p50 {_time(event.latency_p50)} p99 {_time(event.latency_p99)}"]
+            * bool(event.latency_p50)
+        ),
+        f"{event.read:,} read",
     ]
-    if event.retries:
-        parts.append(f"{event.retries:,} retries")
-    if event.dead:
-        parts.append(f"{event.dead:,} dead")
+    while len(parts) > 1 and len(", ".join(parts)) > room:
+        parts.pop()
     return ", ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"

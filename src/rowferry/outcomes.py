@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from rowferry.aside import Aside, Failure
 from rowferry.batches import Attempts, Batch, Fate, Response
 from rowferry.exceptions import AuthError, ExhaustedError, RejectedError, TransferError
-from rowferry.formats.contract import split_of
+from rowferry.formats.contract import reader_of, split_of
 from rowferry.http.headers import is_page
 from rowferry.logs import logger
 from rowferry.quota import told_by
 from rowferry.retry import Step
 from rowferry.settling import Rejection, Settling
-from rowferry.splitting import Pieces, Unread, halves, no_larger_than, sorted_out
-from rowferry.verdict import Verdict, pause_asked
+from rowferry.splitting import Pieces, Unread, halves, no_larger_than, pieces_of, sorted_out
+from rowferry.verdict import Items, Verdict, pause_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,9 @@ LONGEST_PAUSE = 600.0
 _AFTER_CONFLICT = 1.0
 _UNREAD = 16
 """Answers in a row, from the first on, on which `item_results` raises: it will on any."""
+
+_SURELY_SENT = 64 * 1024
+"""Bytes that the sockets of both sides hold: a smaller request is there before it can break."""
 
 
 class Outcomes:
@@ -91,6 +94,7 @@ class Outcomes:
         self._on_settled = on_settled
         self._on_stop = on_stop
         self._split = split_of(api.format)
+        self._read = reader_of(api.format, api.rules)
         self._largest: int | None = None
         self._warned = False
         self._unread: int | None = 0  # answers, from the first on; None once one was read
@@ -113,6 +117,12 @@ class Outcomes:
             keyed=self._key_line in batch.header,
             method=batch.method,
         )
+        read = self._read(response, batch.count, batch.attempts) if self._read else None
+        if isinstance(read, Items | Unread):
+            told = pieces_of(batch, read, self._opened) if isinstance(read, Items) else read
+            self._act_on_pieces(lane, batch, response, told, now)
+            return
+        verdict = read or verdict
         if verdict.fate is Fate.DELIVERED and self._api.item_results:
             pieces = sorted_out(
                 batch, response, self._api.item_results, self._api.rules, self._opened
@@ -120,6 +130,8 @@ class Outcomes:
             self._act_on_pieces(lane, batch, response, pieces, now)
             return
         self._pass_gate(lane, verdict, now)
+        if verdict.fate is not Fate.DELIVERED:
+            self._ledger.answers[response.status] += 1
         match verdict.fate:
             case Fate.DELIVERED:
                 self._settling.deliver(batch)
@@ -142,7 +154,13 @@ class Outcomes:
         """Act on a request without a complete answer, or one that could not be sent."""
         fate = Fate.AMBIGUOUS if failure.handed_over else Fate.NOT_SENT
         verdict = Verdict(fate, self._credentials.redact(str(failure)))
+        self._ledger.answers[0] += 1
         self._pass_gate(lane, verdict, monotonic())
+        attempts = batch.attempts
+        if attempts and fate is Fate.AMBIGUOUS and _breaks_for_its_size(batch, attempts):
+            self._learn_size(batch.size // 2)
+            self._divide(batch.again(attempts.divided()))
+            return
         self._try_again(lane, batch, verdict, None)
 
     def _act_on_pieces(
@@ -154,16 +172,24 @@ class Outcomes:
             return
         self._unread = None
         pause = pause_asked(response, time()) if pieces.refused else None
-        self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
+        if pieces.refused and pieces.fate is Fate.DELIVERED and lane.connection:
+            self._keep_place(self._gate.taken_in_part(lane.connection.sent_at, now, pause))
+        else:
+            self._pass_gate(lane, Verdict(pieces.fate, "", pause), now)
         self._settling.divided(pieces.batches)
         if pieces.delivered:
             self._settling.deliver(pieces.delivered)
             self._on_settled(pieces.delivered)
-        for piece, status in pieces.rejected:
+        if pieces.stop:
+            kind = AuthError if pieces.stop.fate is Fate.AUTH else TransferError
+            self._settling.stop_for(kind, pieces.stop.reason, None)
+        for (piece, status), said in zip(pieces.rejected, pieces.said, strict=True):
             reason = f"the API answered {status} for the item"
-            self._reject(piece, RejectedError, Verdict(Fate.REJECTED, reason), response, status)
+            rejected = Verdict(Fate.REJECTED, reason)
+            self._reject(piece, RejectedError, rejected, response, status, said=said)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
+            reason = f"{reason} ({pieces.problem})" if pieces.problem else reason
             self._try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _act_on_unread(
@@ -186,9 +212,8 @@ class Outcomes:
         """Let the gate know what came back."""
         gate, was_probing = self._gate, self._gate.probing
         if verdict.fate is Fate.DELIVERED and lane.connection:
+            self._ledger.latencies.append(now - lane.connection.sent_at)
             gate.delivered(lane.connection.sent_at, now)
-            if verdict.retry_after:  # some of its records were refused
-                gate.pause(now, verdict.retry_after)
             return
         if verdict.fate is Fate.REFUSED:
             keep = gate.refused(now, verdict.retry_after)
@@ -197,10 +222,14 @@ class Outcomes:
         else:
             gate.answered(now)
             return
-        if not self.stopping:
-            self._timers.after(keep, self._free_place)
+        self._keep_place(keep)
         if gate.probing and not was_probing:
             self._waiting.wake()  # they are what to ask with, and go on once it is over
+
+    def _keep_place(self, seconds: float) -> None:
+        """Free the place of a request that was not delivered after so many seconds."""
+        if not self.stopping:
+            self._timers.after(seconds, self._free_place)
 
     def _free_place(self) -> None:
         self._gate.free_place()
@@ -211,7 +240,7 @@ class Outcomes:
         told = told_by(response, time())
         if told:
             self._gate.told(told, now)
-        if self._warned or self._api.item_results:
+        if self._warned or self._api.reads_items:
             return
         success = response.status in self._api.rules.success_status
         if success and any(is_page(*header) for header in response.headers):
@@ -384,12 +413,22 @@ class Outcomes:
         response: Response | None,
         status: int | None = None,
         *,
+        said: str = "",
         sure: bool = True,
     ) -> None:
-        """Settle records that the API will not take."""
+        """Settle records that the API will not take; *said* is what it answered of just these."""
         if status is None and response is not None:
             status = response.status
-        answer = self._settling.shown(response)
+        answer = self._credentials.redact(said) if said else self._settling.shown(response)
         rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
         self._settling.reject(rejection, sure=sure)
         self._on_settled(batch)
+
+
+def _breaks_for_its_size(batch: Batch, attempts: Attempts) -> bool:
+    """
+    Tell whether a batch whose connection broke, and broke before, may be too large for the API.
+
+    Some close the connection while they still receive, and their 413 is lost with it.
+    """
+    return attempts.broken and batch.count > 1 and batch.size > _SURELY_SENT

@@ -12,7 +12,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -23,14 +23,8 @@ from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.budget import Budget
 from rowferry.checks import whole
 from rowferry.delivery import Delivery
-from rowferry.exceptions import (
-    ConfigError,
-    ExhaustedError,
-    RejectedError,
-    SourceError,
-    TransferError,
-)
-from rowferry.formats.contract import encode_of, split_of
+from rowferry.exceptions import ConfigError, ExhaustedError, RejectedError, TransferError
+from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
@@ -158,6 +152,12 @@ class Transfer:
                 f"ordering_key needs one record a request, but batch_size is "
                 f"{self.api.records_per_request}: batch_size=1 does"
             )
+        if self.key is None and getattr(self.api.format, "needs_key", False):
+            raise ConfigError(
+                f"body_format {self.api.format.name!r} makes ids of the key: key= names its "
+                "columns, id= other ones, and id=None lets the API make ids (a record that is sent "
+                "again may then be there twice)"
+            )
         if not isinstance(self.budget, Budget):
             raise ConfigError("budget must be a Budget(…)")
         for name in ("transform", "on_error", "observer"):
@@ -209,6 +209,7 @@ class Run:
         self._exhausted = False
         self._templates = api.templates
         self._encode = encode_of(api.format)
+        self._framing = framing_of(api.format)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -293,14 +294,9 @@ class Run:
 
     def _open_journal(self, journal: Opening) -> None:
         transfer, ledger = self._transfer, self._ledger
-        columns = self._templates.columns if self._templates else ()
+        looked_at = needs_records(transfer.api)
         self._recorder = journal.open(
-            Shaping(
-                transfer.transform,
-                transfer.ordering_key,
-                columns,
-                looked_at=needs_records(transfer.api),
-            )
+            Shaping(transfer.transform, transfer.ordering_key, self._columns, looked_at=looked_at)
         )
         ledger.before = ledger.committed = self._recorder.book.counts
         self._on_loop(self._delivery.keep, self._recorder.book)
@@ -343,13 +339,19 @@ class Run:
                 transfer.transform,
                 transfer.key,
                 transfer.ordering_key,
-                self._templates.columns if self._templates else (),
+                self._columns,
             )
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
+
+    @property
+    def _columns(self) -> Collection[str]:
+        """Columns that say where a record goes."""
+        of_requests = self._templates.columns if self._templates else ()
+        return (*of_requests, *(self._framing.columns if self._framing else ()))
 
     def _hand_over_recorded(
         self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
@@ -374,6 +376,9 @@ class Run:
             bodies, errors = self._encode(shaped.records)
         else:
             bodies, errors = encode_chunk(shaped.records, kinds)
+        if self._framing:
+            bodies, astray = self._framing.frame(bodies, shaped.records, shaped.rows, shaped.keys)
+            errors = astray | errors
         lines, headers = self._requests(shaped, bodies, errors)
         size = sum(map(len, bodies))
         if size > transfer.api.limits.max_buffer_bytes:
@@ -549,7 +554,8 @@ class Run:
 
         Raises:
             SourceError, TransferError: with `report`.
-            BaseException: what users' code, an interrupt or an abort raised; the report is a note.
+            BaseException: what users' code, an interrupt or an abort raised; the report is a note,
+                and, where there is room for it, the attribute `report` as well.
         """
         report = self._ledger.report()
         error = self._error
@@ -557,8 +563,8 @@ class Run:
             error = RuntimeError(f"a bug in rowferry: it ended before its work was done: {report}")
         if error is None:
             return report
-        if isinstance(error, SourceError | TransferError):
-            error.report = report
+        with contextlib.suppress(AttributeError):  # an error of others may have no room for it
+            error.report = report  # type: ignore[attr-defined]
         error.add_note(f"the transfer ended early: {report}")
         raise error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Row: TypeAlias = Any
 """What a cursor gives, after the row factory."""
@@ -58,6 +58,9 @@ class Progress:
         problem: why a request was last sent again; empty where none was.
         ended: True in the last event.
         earlier: records of `delivered` that earlier runs of the pass delivered.
+        latency_p50, latency_p99: seconds that half, or 99 %, of the last requests that delivered
+            took at most; 0 before there is one.
+        answers: answers that delivered nothing, by status; at 0 those that never came.
     """
 
     read: int
@@ -71,6 +74,9 @@ class Progress:
     problem: str = ""
     ended: bool = False
     earlier: int = 0
+    latency_p50: float = 0.0
+    latency_p99: float = 0.0
+    answers: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:

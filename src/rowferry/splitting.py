@@ -10,7 +10,7 @@ from rowferry.verdict import judge_items
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rowferry.verdict import Rules
+    from rowferry.verdict import Items, Rules, Verdict
 
 ItemResults: TypeAlias = "Callable[[Response], Sequence[int]]"
 """Takes an answer and gives a status for each record of its request, in their order."""
@@ -50,11 +50,17 @@ class Pieces(NamedTuple):
         delivered: those that were; None where none was.
         rejected: those that were, with their statuses.
         again: those that are sent again, with what became of them.
+        said: of each of *rejected*, what the API says; empty text where it says nothing.
+        problem: what it says of the first that is sent again.
+        stop: why the run stops, where the answer says so.
     """
 
     delivered: Batch | None
     rejected: list[tuple[Batch, int]]
     again: list[tuple[Batch, Fate]]
+    said: Sequence[str] = ()
+    problem: str = ""
+    stop: Verdict | None = None
 
     @property
     def batches(self) -> int:
@@ -71,6 +77,8 @@ class Pieces(NamedTuple):
         """What became of the request as a whole: delivered if any record was settled by it."""
         if self.delivered or self.rejected:
             return Fate.DELIVERED
+        if self.stop:
+            return self.stop.fate
         return Fate.REFUSED if self.refused else self.again[0][1]
 
 
@@ -95,18 +103,30 @@ def sorted_out(
     except Exception as error:  # noqa: BLE001 (the answer may be anything, and the user's code too)
         reason = f"item_results raised {error!r:.200} on an answer {response.status}"
         return Unread(reason, error)
-    if isinstance(items, str):
-        return Unread(items)
+    return Unread(items) if isinstance(items, str) else pieces_of(batch, items, opened)
+
+
+def pieces_of(batch: Batch, items: Items, opened: Callable[[Batch], Batch]) -> Pieces:
+    """
+    Divide a batch by what became of its records: one piece for all that share that.
+
+    Args:
+        opened: gives a batch with its parts.
+    """
     if items.delivered == batch.count:
         return Pieces(batch, [], [])
     batch = opened(batch)
-    settled = items.rejected.keys() | {index for group in items.again.values() for index in group}
+    retried = [index for group in items.again.values() for index in group]
+    settled = {*items.rejected, *retried, *items.stopped}
     good = [index for index in range(batch.count) if index not in settled]
-    by_status: dict[int, list[int]] = {}
+    alike: dict[tuple[int, str], list[int]] = {}
     for index, status in items.rejected.items():
-        by_status.setdefault(status, []).append(index)
+        alike.setdefault((status, items.said.get(index, "")), []).append(index)
     return Pieces(
         batch.of(good) if good else None,
-        [(batch.of(group), status) for status, group in by_status.items()],
+        [(batch.of(group), status) for (status, _), group in alike.items()],
         [(batch.of(group), fate) for fate, group in items.again.items()],
+        [said for _, said in alike],
+        items.said.get(retried[0], "") if retried else "",
+        items.stop,
     )

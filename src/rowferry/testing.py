@@ -115,6 +115,9 @@ Reply: TypeAlias = "Answer | int | None"
 
 Behaviour: TypeAlias = Callable[[Received], Reply]
 
+_STEPS = 4
+"""Turns of the loop in which a connection that was accepted has come."""
+
 FAULTS: Mapping[str, Reply] = {
     "429": Answer(status=429),
     "429 with Retry-After": Answer(status=429, headers={"Retry-After": "0"}),
@@ -275,6 +278,10 @@ class FakeApi:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(_STEPS):  # asyncio would lose a connection that is just coming
+            await asyncio.sleep(0)
         self._server.close()
         for transport in list(self._open):
             transport.abort()  # type: ignore[attr-defined]

@@ -154,6 +154,8 @@ def _shape_each(
         row_cells = {name: cell_of(row, name) for name in columns}
         try:
             made = records_of(function(row))
+        except ConfigError:
+            raise  # it is about the transfer, and not about this row
         except Exception as error:  # noqa: BLE001 (it is the user's code: any error is the row's)
             failed.append((row_key, FailedRow(row, error)))
             counts.append(RAISED)

@@ -14,7 +14,7 @@ import msgspec
 from rowferry.batches import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from rowferry.batches import Attempts, Response
 
@@ -200,11 +200,17 @@ class Items(msgspec.Struct, frozen=True):
         delivered: how many.
         again: by the fate that they share, the indexes of those that are sent again.
         rejected: by index, the status of those that the API will not take.
+        said: by index, what the API says of those that are not delivered, where it says anything.
+        stop: why the run stops, where the answer says so.
+        stopped: the indexes of those that it says so of: they stay pending.
     """
 
     delivered: int
     again: dict[Fate, list[int]]
     rejected: dict[int, int]
+    said: dict[int, str] = msgspec.field(default_factory=dict)
+    stop: Verdict | None = None
+    stopped: Sequence[int] = ()
 
 
 def judge_items(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, assert_type
 
 import rowferry as etl
+from rowferry import elasticsearch as es
 from rowferry import row_factories
 from rowferry.exceptions import RejectedError, SourceError, TransferError
 
@@ -142,6 +143,23 @@ class Lines:
 
 
 etl.Api("https://h/", body_format=Lines())
+bulk: etl.Api = etl.Api.elasticsearch(
+    "https://h",
+    index="logs-{year}",
+    op="{op}",
+    id="{a}-{b}",
+    routing="{a}",
+    pipeline="p",
+    version="{v}",
+    require_alias=True,
+    api_key=("id", "secret"),
+    tls={"ca": "ca.pem"},
+)
+etl.Api.elasticsearch(
+    cloud_id="name:…", index="t", auth=etl.auth.Basic("user", "password"), id=None
+)
+mapping: dict[str, Any] = es.mapping_of("SELECT 1", "sqlite://", fields={"a": {"type": "keyword"}})
+reloaded: etl.Report = es.reload(bulk, lambda new: etl.post_rows([], new), mapping)
 
 
 def transform(chunk: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -486,6 +486,10 @@ class Database(Protocol):
         """Give the query of the columns of *table*: schema, name, type, not_null, has_default."""
         ...
 
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        """Give the query of the primary key's columns of *table*, in their order: schema, name."""
+        ...
+
     def advice(self, error: BaseException) -> str:
         """Say how to rewrite a statement that failed with *error*; mostly an empty text."""
         ...

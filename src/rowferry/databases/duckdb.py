@@ -38,6 +38,14 @@ WHERE lower(table_name) = lower($table)
 ORDER BY database_name, schema_name, column_index
 """
 
+_KEY = """
+SELECT schema_name, unnest(constraint_column_names)
+FROM duckdb_constraints()
+WHERE constraint_type = 'PRIMARY KEY' AND lower(table_name) = lower($table)
+  AND (database_name = current_database() OR database_name = 'temp')
+  AND ($schema IS NULL OR lower(schema_name) = lower($schema))
+"""
+
 _NO_TRANSACTION = "no transaction is active"
 
 
@@ -212,6 +220,9 @@ class DuckDB:
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
+
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return _KEY, {"table": table, "schema": schema}
 
     def advice(self, error: BaseException) -> str:
         if "'pytz'" in str(error):

@@ -59,6 +59,17 @@ WHERE o.name = ?{in_schema}
 ORDER BY s.name, c.column_id
 """
 
+_KEY = """
+SELECT s.name, c.name
+FROM sys.key_constraints k
+JOIN sys.index_columns i ON i.object_id = k.parent_object_id AND i.index_id = k.unique_index_id
+JOIN sys.columns c ON c.object_id = i.object_id AND c.column_id = i.column_id
+JOIN sys.objects o ON o.object_id = k.parent_object_id
+JOIN sys.schemas s ON s.schema_id = o.schema_id
+WHERE k.type = 'PK' AND o.name = ?{in_schema}
+ORDER BY s.name, i.key_ordinal
+"""
+
 _LONGEST_NAME = 128  # UTF-16 units: sysname is nvarchar(128)
 
 
@@ -277,9 +288,10 @@ class SQLServer:
         return f"IF OBJECT_ID(N'{table}', N'U') IS NULL CREATE TABLE {body}"
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
-        if schema is None:
-            return _COLUMNS.format(in_schema=""), (table,)
-        return _COLUMNS.format(in_schema=" AND s.name = ?"), (table, schema)
+        return _of_table(_COLUMNS, table, schema)
+
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return _of_table(_KEY, table, schema)
 
     def advice(self, error: BaseException) -> str:
         return errors.advice(error)
@@ -304,3 +316,10 @@ class SQLServer:
         if errors.is_gone(error) and not self.is_closed(conn):
             with contextlib.suppress(Exception):
                 conn.close()
+
+
+def _of_table(query: str, table: str, schema: str | None) -> tuple[str, Parameters]:
+    """Give a query about a table, in whatever schema or in that one."""
+    if schema is None:
+        return query.format(in_schema=""), (table,)
+    return query.format(in_schema=" AND s.name = ?"), (table, schema)

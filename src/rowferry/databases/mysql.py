@@ -48,6 +48,15 @@ WHERE table_name = %(table)s AND table_schema = coalesce(%(schema)s, database())
 ORDER BY ordinal_position
 """
 
+_KEY = """
+SELECT table_schema, column_name
+FROM information_schema.statistics
+WHERE index_name = 'PRIMARY' AND table_name = %(table)s
+  AND table_schema = coalesce(%(schema)s, database())
+  AND (@@lower_case_table_names > 0 OR BINARY table_name = %(table)s)
+ORDER BY seq_in_index
+"""
+
 _FLOAT = 4
 """FIELD_TYPE.FLOAT of both drivers, in a cursor's description."""
 
@@ -308,6 +317,9 @@ class MySQL:
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
+
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return _KEY, {"table": table, "schema": schema}
 
     def advice(self, error: BaseException) -> str:
         code = error.args[0] if error.args else None

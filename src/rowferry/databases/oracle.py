@@ -269,6 +269,9 @@ class Oracle:
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return oracle_sql.COLUMNS, {"table_name": table, "schema_name": schema}
 
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return oracle_sql.KEY, {"table_name": table, "schema_name": schema}
+
     def advice(self, error: BaseException) -> str:
         words = str(error)
         advice = [advice for sign, advice in _ADVICE.items() if sign in words][:1]

@@ -33,6 +33,18 @@ ORDER BY c.owner, c.column_id
 """
 """A name without quotes is in capital letters, so that is what a name in others may mean."""
 
+KEY = """
+SELECT c.owner, c.column_name
+FROM all_constraints k
+JOIN all_cons_columns c ON c.owner = k.owner AND c.constraint_name = k.constraint_name
+WHERE k.constraint_type = 'P'
+  AND (:schema_name IS NULL OR k.owner IN (:schema_name, UPPER(:schema_name)))
+  AND (k.table_name = :table_name
+       OR k.table_name = UPPER(:table_name) AND NOT EXISTS (
+           SELECT 1 FROM all_tab_columns x WHERE x.table_name = :table_name AND x.owner = k.owner))
+ORDER BY c.owner, c.position
+"""
+
 _BINARY = "NLSSORT({}, 'NLS_SORT=BINARY')"
 
 

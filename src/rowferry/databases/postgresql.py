@@ -48,6 +48,19 @@ WHERE c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ORDER BY n.nspname, a.attnum
 """
 
+_KEY = """
+SELECT n.nspname, a.attname
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE i.indisprimary AND c.relname = %(table)s
+  AND CASE WHEN %(schema)s::text IS NULL THEN n.nspname !~ '^pg_(toast|temp)'
+           ELSE n.nspname = %(schema)s::text END
+ORDER BY n.nspname, k.place
+"""
+
 _LOOSELY_COMPARED = """
 SELECT t.oid, t.typname = 'citext' FROM pg_catalog.pg_type t
 WHERE t.typname = 'citext' OR t.typcollation <> 0 AND EXISTS (
@@ -251,6 +264,9 @@ class PostgreSQL:
 
     def columns_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
         return _COLUMNS, {"table": table, "schema": schema}
+
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        return _KEY, {"table": table, "schema": schema}
 
     def _loosely_compared_types(self, conn: Connection) -> dict[int, bool]:
         """

@@ -204,6 +204,13 @@ class SQLite:
         )
         return query, {"table": table, "schema": schema}
 
+    def key_query(self, table: str, schema: str | None) -> tuple[str, Parameters]:
+        query = (
+            "SELECT coalesce(:schema, ''), name FROM pragma_table_info(:table, :schema) "
+            "WHERE pk > 0 ORDER BY pk"
+        )
+        return query, {"table": table, "schema": schema}
+
     def advice(self, error: BaseException) -> str:
         del error
         return ""

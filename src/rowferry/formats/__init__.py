@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import ConfigError
-from rowferry.formats import form, json, json_array, ndjson
+from rowferry.formats import elasticsearch, form, json, json_array, ndjson
 
 if TYPE_CHECKING:
     from rowferry.formats.contract import Format
 
 FORMATS: dict[str, Format] = {
-    one.name: one for one in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, form.FORMAT)
+    one.name: one
+    for one in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, form.FORMAT, elasticsearch.FORMAT)
 }
 """Every format by its name."""
 

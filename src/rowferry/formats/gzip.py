@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from rowferry.formats.contract import encode_of, split_of
+from rowferry.formats.contract import encode_of, framing_of, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,12 @@ class Gzipped:
         self.plain = plain
         if encode := encode_of(plain):
             self.encode = encode
+        if framing := framing_of(plain):
+            self.frame = framing.frame
+            self.columns = framing.columns
+            self.needs_key = framing.needs_key
+        if reader := getattr(plain, "reader", None):
+            self.reader = reader
         if split := split_of(plain):
             self.split = lambda body, sizes: split(zlib.decompress(body, _ANY), sizes)
 

@@ -1,0 +1,5 @@
+"""`python -m rowferry`."""
+
+from rowferry.cli.main import main
+
+main()
