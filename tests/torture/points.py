@@ -1,7 +1,12 @@
-"""Crash points: a kill, or an error of the disk, at a chosen call of the program."""
+"""
+Crash points: a kill, or an error of the disk, at a chosen call of the program.
+
+    python -m torture.points FIRST LAST         forty for each of these seeds
+"""
 
 import contextlib
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -223,3 +228,17 @@ def _to_the_end(world, seen):
     return problems + in_the_end(
         world.plan, tally, seen, elsewhere=told["elsewhere"], kills=world.runs
     )
+
+
+def main(first, last):
+    wrong, counts = measured()
+    print(wrong, counts)
+    for seed in range(int(first), int(last) + 1):
+        problems, struck = strike(drawn(counts, 40, seed), seed=seed * 1000)
+        wrong += problems
+        print(f"seed {seed}: {struck} points, {problems}", flush=True)
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
