@@ -24,6 +24,7 @@ from rowferry import (
     post_rows,
     recording,
 )
+from rowferry.formats.elasticsearch import Elasticsearch
 from rowferry.testing import Answer, FakeApi
 
 SELECT = "SELECT id, name FROM t"
@@ -393,6 +394,23 @@ def test_the_window_stops_the_reading_where_the_first_record_is_stuck(journal, m
         taken_meanwhile = [r.json()["id"] for r in api.received if r.number < 1_000]
     assert report.delivered == 5_000
     assert max(taken_meanwhile) <= 2_500
+
+
+def test_per_row_may_leave_out_what_a_request_needs_of_its_row(source, journal):
+    kept = per_row(lambda row: {"name": row["name"]})
+    with FakeApi() as api:
+        items = Api(f"{api.url}/{{id}}", method="PUT")
+        copy_to_api(SELECT, source, items, key="id", journal=journal, transform=kept, limit=3)
+        assert sorted(request.path for request in api.received) == [
+            f"/records/{number}" for number in (1, 2, 3)
+        ]
+        documents = Api(
+            f"{api.url}/_bulk", body_format=Elasticsearch(index="i-{id}", id=None), method="POST"
+        )
+        other = Journal(journal.path.with_name("other.db"))
+        with pytest.raises(exceptions.TransferError):  # this API does not answer as a node does
+            copy_to_api(SELECT, source, documents, key="id", journal=other, transform=kept, limit=1)
+        assert api.received[-1].body.startswith(b'{"index":{"_index":"i-1"}}')
 
 
 def test_a_transfer_without_a_key_does_not_go_on(source, journal):

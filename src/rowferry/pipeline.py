@@ -294,14 +294,9 @@ class Run:
 
     def _open_journal(self, journal: Opening) -> None:
         transfer, ledger = self._transfer, self._ledger
-        columns = self._templates.columns if self._templates else ()
+        looked_at = needs_records(transfer.api)
         self._recorder = journal.open(
-            Shaping(
-                transfer.transform,
-                transfer.ordering_key,
-                columns,
-                looked_at=needs_records(transfer.api),
-            )
+            Shaping(transfer.transform, transfer.ordering_key, self._columns, looked_at=looked_at)
         )
         ledger.before = ledger.committed = self._recorder.book.counts
         self._on_loop(self._delivery.keep, self._recorder.book)
