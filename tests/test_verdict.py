@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowferry.batches import Attempts, Response
-from rowferry.verdict import Fate, Rules, retry_after
+from rowferry.verdict import Fate, Rules, pause_asked, retry_after
 
 SUCCESS = (200, 201, 202, 204)
 REFUSED = {408, 421, 425, 429}
@@ -127,6 +127,17 @@ def test_whatever_retry_after_holds_is_no_negative_and_no_error(value):
 def test_a_date_is_the_seconds_until_then(now, then):
     text = email.utils.formatdate(then, usegmt=True).encode()
     assert retry_after(text, now) == max(0, then - now)
+
+
+@pytest.mark.parametrize("wrong_by", [-86_400, 0, 86_400])
+def test_a_date_is_read_by_the_clock_of_the_api_where_it_tells(wrong_by):
+    headers = (
+        (b"date", b"Wed, 21 Oct 2015 07:27:50 GMT"),
+        (b"retry-after", b"Wed, 21 Oct 2015 07:28:00 GMT"),
+    )
+    assert pause_asked(Response(429, headers), NOW + wrong_by) == 10.0
+    assert pause_asked(Response(429, headers[1:]), NOW) == 10.0
+    assert pause_asked(Response(429, ((b"date", b"soon"), headers[1])), NOW) == 10.0
 
 
 # redirects

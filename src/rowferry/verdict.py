@@ -272,8 +272,16 @@ def _redirect(response: Response, reason: str, origin: str) -> str:
 
 
 def pause_asked(response: Response, now: float) -> float | None:
-    """Give the longest time that the Retry-After headers of an answer ask for; None for none."""
-    asked = [retry_after(value, now) for name, value in response.headers if name == b"retry-after"]
+    """
+    Give the longest time that the Retry-After headers of an answer ask for; None for none.
+
+    A date there is one of the API's clock, which its `Date` tells: ours may be wrong by a day.
+    """
+    values = [value for name, value in response.headers if name == b"retry-after"]
+    if not values:
+        return None
+    said = _seconds(response.header(b"date") or b"")
+    asked = [retry_after(value, now if said is None else said) for value in values]
     return max((seconds for seconds in asked if seconds is not None), default=None)
 
 
@@ -290,10 +298,16 @@ def retry_after(value: bytes | None, now: float) -> float | None:
     text = (value or b"").strip().decode("ascii", "replace")
     if text.isdecimal():
         return float(text.lstrip("0")[:12] or 0)
+    date = _seconds(text.encode())
+    return None if date is None else max(0.0, date - now)
+
+
+def _seconds(value: bytes) -> float | None:
+    """Read an HTTP date: seconds since the epoch; None where it is none."""
     try:
-        date = email.utils.parsedate_to_datetime(text)
+        date = email.utils.parsedate_to_datetime(value.decode("ascii", "replace"))
         if date.tzinfo is None:  # the form of asctime names no zone, and means UTC
             date = date.replace(tzinfo=dt.UTC)
-        return max(0.0, date.timestamp() - now)
+        return date.timestamp()
     except (ValueError, OverflowError):
         return None

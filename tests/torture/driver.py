@@ -14,7 +14,7 @@ from torture.journal_view import view
 from torture.plan import Plan
 from torture.world import World, wait
 
-_FINAL = 45
+FINAL = 45
 """Seconds that the last run may take, with no faults any more."""
 
 _SILENCE = 4.0
@@ -106,9 +106,9 @@ class _Seed:
         self.world.judge.order(do="quiet")
         run = Run(self.world.start(), "last")
         receipts = self.world.judge.order(do="look")["receipts"]
-        run.code = wait(run.process, _FINAL)
+        run.code = wait(run.process, FINAL)
         if run.code is None:
-            run.problems.append(f"I13: not at its end after {_FINAL} s without faults")
+            run.problems.append(f"I13: not at its end after {FINAL} s without faults")
         self._look(run, receipts)
         if run.code not in {0, 3}:
             said = self.world.said(run.process).get("error", "")

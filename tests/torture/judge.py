@@ -257,7 +257,12 @@ def _error(name):
         "in garbage": "soon",
         "by date": formatdate(time.time() - 1, usegmt=True),
     }.get(rest)
-    return _answer(status, b"no", **({"Retry_After": after} if after else {}))
+    return _answer(status, b"no", **_now(), **({"Retry_After": after} if after else {}))
+
+
+def _now():
+    """Give the header with the time, by which a client whose clock is wrong reads others."""
+    return {"Date": formatdate(time.time(), usegmt=True)}
 
 
 def _bomb():
