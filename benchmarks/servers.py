@@ -223,6 +223,8 @@ def own_api(*, path: str = "/items", **options: float | str) -> Iterator[OwnApi]
 class SearchNode:
     """A real search node with one index of one shard, `items`."""
 
+    ca = ""
+
     def __init__(self, node: search_nodes.Node) -> None:
         self.url = node.url
         self._node = node

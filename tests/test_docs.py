@@ -123,7 +123,7 @@ def test_code_of_the_documents_runs(code, world, capsys):
     if "conn" in names:
         names["conn"].close()
     if "Api.elasticsearch" in code:
-        assert names["report"].delivered == 1
+        assert names["report"].delivered == names["report"].records > 0
     for api in apis:
         if api.received:
             assert len(api.records) == names["report"].delivered == 1

@@ -366,3 +366,19 @@ def test_a_format_of_ones_own_may_read_answers_too():
     with FakeApi(Index()) as api:
         report = post_rows(ROWS, Api(api.url, body_format=Lines()), key="id")
     assert report.delivered == 1200
+
+
+def test_a_dead_document_is_sent_again_from_the_journal(tmp_path):
+    bad = {"3"}
+    index = Index(lambda op, id_, *_: MAPPING if id_ in bad else None)
+    journal = tmp_path / "journal"
+    with FakeApi(index) as api:
+        report = post_rows(ROWS, es(api), key="id", name="nightly", journal=etl.Journal(journal))
+        assert (report.delivered, report.dead) == (1199, 1)
+        (letter,) = etl.dead_letters(journal)
+        assert (letter["record"], letter["status"]) == (ROWS[3], 400)
+        assert MAPPING[2] in letter["answer"]
+        bad.clear()
+        assert etl.retry_dead_letters(journal, es(api)).delivered == 1
+    assert index.documents["3"] == ROWS[3]
+    assert len(index.documents) == 1200

@@ -1,6 +1,7 @@
 """The architecture (ARCHITECTURE.md): no file imports a higher floor, none in circles."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def test_the_files_of_a_folder_do_not_know_one_another(folder):
 
 def test_every_module_has_its_floor_and_every_floor_its_modules():
     assert {name.split(".")[0] for name in FILES} == set(FLOOR)
+
+
+def test_the_picture_of_the_floors_names_the_same_modules():
+    picture = (SOURCES.parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[3] for line in picture.splitlines() if re.match(r"\| \d ", line)]
+    assert [row.replace("`", "").replace("/", "").split() for row in rows] == [
+        names.split() for names in FLOORS
+    ]

@@ -15,7 +15,7 @@ from rowferry.auth import Request
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-STORIES = {"demo", "demo_api"}
+STORIES = {"demo", "demo_api", "oracle_to_elasticsearch"}  # test_examples.py runs them
 """The demo has tests of its own."""
 
 CLAIMS = {

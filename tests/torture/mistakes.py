@@ -55,7 +55,7 @@ MISTAKES = (
     ),
     Mistake(
         "out of attempts counts as delivered",
-        "noisy",
+        "poisoned",
         (
             Change(
                 "outcomes.py",

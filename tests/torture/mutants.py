@@ -37,6 +37,11 @@ def batches(code):
     return noisy(code, profile="batch", batch_size=7, menu=("fewer items", "partial"))
 
 
+def poisoned(code):
+    """Let records that the API never takes run out of attempts while others get through."""
+    return noisy(code, noise=0.0, rows=3000, kills=1, outages=())
+
+
 def killed(code):
     """Run seeds that meet no fault but are killed, until one fails."""
     fixed = {"profile": "single", "noise": 0.0, "rows": 400, "kills": 5, "in_flight": 16}
@@ -81,7 +86,7 @@ def copies(code):
 
 TIERS = {
     tier.__name__: tier
-    for tier in (noisy, redirected, batches, killed, slow_disk, order, buried, copies)
+    for tier in (noisy, poisoned, redirected, batches, killed, slow_disk, order, buried, copies)
 }
 
 
