@@ -308,6 +308,7 @@ MISTAKES = (
                 """
             if self.seal is not None:
                 self._commit()
+                __import__("time").sleep(0.02)
 """,
             ),
         ),
@@ -327,6 +328,7 @@ MISTAKES = (
                 self.database.begin(self.conn)
                 self.seal(self.processed + len(chunk), self.failed)
                 self._commit()
+                __import__("time").sleep(0.02)
             self._write_chunk(chunk, guard=guard)
             if self.seal is not None:
 """,

@@ -134,7 +134,7 @@ def main(text=""):
         print(f"no mistake ({name}): {problems[:1] or 'nothing found, as it should be'}")
     for mistake in chosen:
         began = time.monotonic()
-        problems = caught(mistake)
+        problems = caught(mistake) or caught(mistake)  # when a kill strikes is luck
         wrong += not problems
         words = f"caught: {problems[0][:150]!r}" if problems else "NOT CAUGHT"
         took = time.monotonic() - began
