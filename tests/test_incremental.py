@@ -159,7 +159,7 @@ def test_the_cursor_may_be_the_key(conn, api, tmp_path):
     copy_to_api(SELECT, conn, api.url, **with_key)
     insert(conn, (3, 5))
     copy_to_api(SELECT, conn, api.url, **with_key)
-    assert [record["id"] for record in api.records] == [1, 2, 3]
+    assert sorted(record["id"] for record in api.records) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("lag", [-1, float("nan"), "1 hour", True, dt.timedelta(-1)])
@@ -285,4 +285,4 @@ def test_a_cursor_comes_back_from_the_journal_as_it_was(
             incremental=Incremental("changed"),
         )
         assert report.delivered == 1, (value, report)
-    assert [record["id"] for record in api.records] == list(range(1, len(values) + 1))
+    assert sorted(record["id"] for record in api.records) == list(range(1, len(values) + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORT = 5432
 _CANCEL_TIMEOUT = 5.0  # seconds
+_CANCEL_AGAIN = (0.05, 0.25, 0.0)  # seconds to wait for an answer, each time
 _FLOAT4 = 700  # its oid
 _ACTIVE = 1  # libpq's PQTRANS_ACTIVE
 
@@ -329,12 +331,17 @@ class Psycopg(PostgreSQL):
         return open_rows(self, conn, sql, parameters, reading)
 
     def interrupt(self, conn: Connection) -> None:
-        if conn.info.transaction_status != _ACTIVE:
-            return
-        if hasattr(conn, "cancel_safe"):
-            conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
-        else:
-            conn.cancel()
+        # A server that has not begun yet ignores it, and then works for nobody: asked once more
+        # unless it answers.
+        for patience in _CANCEL_AGAIN:
+            if conn.info.transaction_status != _ACTIVE:
+                return
+            if hasattr(conn, "cancel_safe"):
+                conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
+            else:
+                conn.cancel()
+            if _is_readable(conn.fileno(), patience):
+                return
 
     def stream(self, conn: Connection, sql: str) -> Stream | None:
         insert = sql_text.plain_insert(sql, self.paramstyle)
@@ -359,3 +366,10 @@ def _conninfo_value(value: str) -> str:
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _is_readable(descriptor: int, seconds: float) -> bool:
+    """Wait until something can be read."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
