@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from dataclasses import MISSING, dataclass, replace
 from functools import cache
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _WORDS = {"body_format": tuple(FORMATS)}
 """Options that are text to Python, of which only some words work."""
 
-_ATTRIBUTE = re.compile(r"^ {8}(\w+): ((?:.+\n?)(?:^ {12,}.+\n?)*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^ {4}(\w+): ((?:.+\n?)(?:^ {8,}.+\n?)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +69,6 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 
 def _docs_of(table: type) -> dict[str, str]:
     """Give what the docstring of a class says of each attribute, in one line."""
-    _, _, attributes = (table.__doc__ or "").partition("Attributes:\n")
+    # Python 3.13 takes the margin off by itself, those before do not.
+    _, _, attributes = inspect.cleandoc(table.__doc__ or "").partition("Attributes:\n")
     return {name: " ".join(text.split()) for name, text in _ATTRIBUTE.findall(attributes)}
