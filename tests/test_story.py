@@ -1,6 +1,7 @@
 """The programs of docs/story.md: all rows arrive, and what each loses when something fails."""
 
 import importlib.util
+import json
 import sqlite3
 import subprocess
 import sys
@@ -57,8 +58,32 @@ def taken(api, answer):
     return [request.json()["id"] for request in api.received if answer(request) == 201]
 
 
+@pytest.fixture
+def report(monkeypatch):
+    """What writes the page, as a module."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("story_report")
+
+
 def test_the_page_has_all_programs():
     assert {path.stem for path in STORY.glob("*.py")} == set(WAYS)
+    page = (ROOT / "docs" / "story.md").read_text(encoding="utf-8")
+    for name in WAYS:
+        assert f"<!-- {name}.py -->\n```python\n" in page
+
+
+def test_the_page_and_its_pictures_are_those_of_the_figures_and_programs(report):
+    results = json.loads(report.PUBLISHED.read_text(encoding="utf-8"))
+    page = report.PAGE.read_text(encoding="utf-8")
+    assert report.written(page, results) == page, "python benchmarks/story_report.py writes it anew"
+    for name, picture in report.pictures(results).items():
+        assert (report.PICTURES / name).read_text(encoding="utf-8") == picture
+        assert f"(pictures/{name})" in page
+
+
+def test_a_timeline_has_what_was_in_flight_on_average(report):
+    samples = [(0.001, 2), (0.015, 4), (0.021, 8), (0.081, 6), (0.121, 0)]
+    assert importlib.import_module("story").timeline(samples) == [3.0, 8.0, 8.0, 8.0, 6.0]
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -132,7 +157,7 @@ def test_after_one_503_a_chunk_is_left_half_done_and_nobody_knows_which_half(dat
         arrived = set(taken(api, one_503))
     assert set(range(1, CHUNK + 1)) < arrived
     assert not arrived & set(range(2 * CHUNK + 1, len(ROWS) + 1))
-    assert MIDDLE not in arrived
+    assert arrived & set(range(CHUNK + 1, MIDDLE))
     assert str(MIDDLE) not in str(caught.value)
 
 
@@ -143,8 +168,8 @@ def test_after_one_503_the_workers_stop_in_the_middle_of_what_they_do(database):
         arrived = set(taken(api, one_503))
     (error,) = caught.value.exceptions
     assert error.status == 503
-    assert MIDDLE not in arrived
-    assert len(arrived) < len(ROWS)
+    assert len(arrived) >= MIDDLE - 64
+    assert len(ROWS) not in arrived
 
 
 def test_after_one_503_rowferry_sends_that_row_again(database):
