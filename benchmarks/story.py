@@ -16,24 +16,19 @@ import tempfile
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import item
 import machine
 import report
 import run
 from scenarios import Peer, Scenario
+from story_report import PUBLISHED, QUICK, STEADY, UNEVEN, timeline
 
 import rowferry as etl
 import servers
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-PUBLISHED = Path(__file__).with_name("published_story.json")
 PACKAGES = ("rowferry", "aiohttp", "requests", "uvloop", "httptools", "msgspec")
-BIN = 0.02  # seconds of a point of the timeline
 
 one_by_one = partial(
     Peer, name="one by one", script="story_sequential.py", in_flight=1, needs="requests"
@@ -43,7 +38,6 @@ workers = partial(Peer, name="64 workers", script="story_workers.py", needs="aio
 rowferry = partial(Peer, name="rowferry", kind="ours", script="story_ferry.py", needs="rowferry")
 journaled = partial(rowferry, name="rowferry with a journal", script="story_journal.py")
 
-STEADY, QUICK, UNEVEN = "steady", "quick", "uneven"
 SCENARIOS = (
     Scenario(
         name=STEADY,
@@ -124,18 +118,6 @@ def draw(each: dict[str, Any]) -> None:
     samples = each.get("counted", {}).pop("samples", [])
     if samples and each["round"] == 1:
         each["timeline"] = timeline(samples)
-
-
-def timeline(samples: Sequence[tuple[float, int]]) -> list[float]:
-    """Give how many requests were in flight on average in each `BIN`, up to the last answer."""
-    last = max((at for at, in_flight in samples if in_flight), default=0.0)
-    bins: dict[int, list[int]] = {}
-    for at, in_flight in samples:
-        bins.setdefault(int(at / BIN), []).append(in_flight)
-    points: list[float] = []
-    for number in range(int(last / BIN) + 1):  # a bin without a look is as the one before it
-        points.append(round(fmean(bins[number]), 1) if number in bins else (points or [0.0])[-1])
-    return points
 
 
 if __name__ == "__main__":

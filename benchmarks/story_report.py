@@ -16,12 +16,12 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import story_pictures
-from story import BIN, PUBLISHED, QUICK, STEADY, UNEVEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "benchmarks" / "published_story.json"
 PAGE = ROOT / "docs" / "story.md"
 PICTURES = ROOT / "docs" / "pictures"
 PROGRAMS = ROOT / "examples" / "story"
@@ -29,6 +29,8 @@ HEAD = (
     "| | 20 ms: rows/s | at once: rows/s | µs of CPU a row | 10 ms, some 1 s: rows/s | "
     "in flight, on average |"
 )
+STEADY, QUICK, UNEVEN = "steady", "quick", "uneven"  # the APIs, as story.py calls them
+BIN = 0.02  # seconds of a point of a timeline
 HALF = 32  # requests in flight, of 64
 
 Results = dict[str, Any]
@@ -129,6 +131,18 @@ def runs(results: Results, scenario: str, way: str) -> list[dict[str, Any]]:
     """Give the runs of a way against one of the APIs."""
     found = next(each for each in results["scenarios"] if each["name"] == scenario)
     return [run for run in found["runs"] if run["peer"] == way and not run["failure"]]
+
+
+def timeline(samples: Sequence[tuple[float, int]]) -> list[float]:
+    """Give how many requests were in flight on average in each `BIN`, up to the last answer."""
+    last = max((at for at, in_flight in samples if in_flight), default=0.0)
+    bins: dict[int, list[int]] = {}
+    for at, in_flight in samples:
+        bins.setdefault(int(at / BIN), []).append(in_flight)
+    points: list[float] = []
+    for number in range(int(last / BIN) + 1):  # a bin without a look is as the one before it
+        points.append(round(fmean(bins[number]), 1) if number in bins else (points or [0.0])[-1])
+    return points
 
 
 if __name__ == "__main__":
