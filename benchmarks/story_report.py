@@ -80,7 +80,7 @@ def figures(results: Results) -> Iterator[str]:
     rounds = results["rounds"]
     yield (
         f"Measured {results['date'][:10]} on {machine['cores']} cores ({machine['cpu']}), which "
-        f"the API shares, in {rounds} round{'s' if rounds > 1 else ''} taken in turns, medians; "
+        f"the API shares (load before it: {machine['load_before']:.1f}), in {rounds} round{'s' if rounds > 1 else ''} taken in turns, medians; "
         + ", ".join(f"{name} {number}" for name, number in versions.items() if number)
         + ". Every run was counted at the API."
     )
