@@ -77,10 +77,11 @@ def pictures(results: Results) -> dict[str, str]:
 def figures(results: Results) -> Iterator[str]:
     """Tell where it was measured, and give the table."""
     machine, versions = results["machine"], results["versions"]
-    rounds = results["rounds"]
+    rounds = "1 round" if results["rounds"] == 1 else f"{results['rounds']} rounds"
     yield (
         f"Measured {results['date'][:10]} on {machine['cores']} cores ({machine['cpu']}), which "
-        f"the API shares (load before it: {machine['load_before']:.1f}), in {rounds} round{'s' if rounds > 1 else ''} taken in turns, medians; "
+        f"the API shares (load before it: {machine['load_before']:.1f}), in "
+        f"{rounds} taken in turns, medians; "
         + ", ".join(f"{name} {number}" for name, number in versions.items() if number)
         + ". Every run was counted at the API."
     )
