@@ -25,6 +25,10 @@ MARK = "# Below is a run of it: a database, an API, and what arrived.\n"
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "What is in the rows": ("geometry_as_geojson",),
+    "What else holds rows": ("csv_to_api",),
+    "What the API asks for": ("hmac_signed", "rate_limited_api"),
+    "When it runs, and where": ("nightly_incremental", "scheduler_task", "in_a_notebook"),
+    "What is done afterwards": ("retry_dead_letters",),
 }
 """The recipes, by what they are needed for, in the order of the page."""
 

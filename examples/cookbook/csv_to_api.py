@@ -30,14 +30,12 @@ https://api.example/readings`.
 import csv
 import datetime as dt
 import json
-import tempfile
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
 
 import rowferry as etl
-from rowferry.testing import FakeApi
 
 
 def reading(row: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +94,11 @@ def send_file(path: Path, api: str | etl.Api) -> etl.Report:
         )
 
 
-# Below is a run of it: two files with bad lines, and what arrived.
+# Below is a run of it: a database, an API, and what arrived.
+
+import tempfile
+
+from rowferry.testing import FakeApi
 
 FILES = {
     "readings.csv": """\

@@ -27,16 +27,11 @@ and [sign_aws.py](../examples/sign_aws.py) is AWS Signature Version 4.
 
 import hashlib
 import hmac
-import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from pathlib import Path
 
 import rowferry as etl
 from rowferry.auth import Request
-from rowferry.testing import Answer, FakeApi, Received
 
 
 class Hmac:
@@ -69,7 +64,14 @@ def send_ferries(database: str, url: str, secret: str) -> etl.Report:
     )
 
 
-# Below is a run of it: an API that checks signatures, and what it says to a wrong one.
+# Below is a run of it: a database, an API, and what arrived.
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from rowferry.testing import Answer, FakeApi, Received
 
 
 class Checking:

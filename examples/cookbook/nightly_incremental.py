@@ -23,15 +23,10 @@ error. The journal belongs on a local disk.
 """
 
 import datetime as dt
-import sqlite3
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import rowferry as etl
-from rowferry.testing import FakeApi
 
 
 def send_new_readings(database: str, api: str | etl.Api, journal: Path) -> etl.Report:
@@ -57,7 +52,14 @@ def nightly(database: str, api: str | etl.Api, journal: Path) -> int:
     return report.exit_code
 
 
-# Below is a run of it: five nights.
+# Below is a run of it: a database, an API, and what arrived.
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, redirect_stderr
+
+from rowferry.testing import FakeApi
 
 NIGHTS = {
     "the first": [(1, "A", 1.5, "2026-03-01 18:00:00"), (2, "B", 2.5, "2026-03-02 01:55:00")],
@@ -79,7 +81,7 @@ def down(api: FakeApi) -> Iterator[None]:
 
 def main() -> None:
     """Go through five nights."""
-    with tempfile.TemporaryDirectory() as folder, FakeApi() as api:
+    with tempfile.TemporaryDirectory() as folder, FakeApi() as api, redirect_stderr(sys.stdout):
         database = Path(folder) / "readings.db"
         with closing(sqlite3.connect(database)) as conn:
             etl.execute(

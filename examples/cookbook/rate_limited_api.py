@@ -23,14 +23,9 @@ An answer of 429 after each hundred is no mistake, but the polite way is never t
 APIs lock out who does so too often.
 """
 
-import sqlite3
-import tempfile
-import time
-from contextlib import closing
 from pathlib import Path
 
 import rowferry as etl
-from rowferry.testing import Answer, FakeApi, Received
 
 
 def limited(url: str, requests: int, seconds: float) -> etl.Api:
@@ -50,7 +45,14 @@ def send_readings(database: str, api: str | etl.Api, journal: Path) -> etl.Repor
     )
 
 
-# Below is a run of it: an API of ten requests a second, and how many it refused.
+# Below is a run of it: a database, an API, and what arrived.
+
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+
+from rowferry.testing import Answer, FakeApi, Received
 
 
 class Quota:

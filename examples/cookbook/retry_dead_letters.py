@@ -20,13 +20,11 @@ answer of before. Without Python: `rowferry dead-letters list`, `export` into a 
 `rowferry retry --corrected`.
 """
 
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import rowferry as etl
-from rowferry.testing import Answer, FakeApi, Received
 
 
 def reasons(journal: Path) -> Counter[str]:
@@ -51,7 +49,11 @@ def send_again(journal: Path, api: str | etl.Api) -> etl.Report:
     return etl.retry_dead_letters(journal, api, transform=etl.per_row(corrected))
 
 
-# Below is a run of it: rows of which four are refused, and what becomes of them.
+# Below is a run of it: a database, an API, and what arrived.
+
+import tempfile
+
+from rowferry.testing import Answer, FakeApi, Received
 
 ROWS = [
     {"id": 1, "depth": 2, "unit": "m"},

@@ -27,17 +27,10 @@ thread may set one.
 """
 
 import signal
-import sqlite3
-import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import rowferry as etl
-from rowferry.testing import Answer, FakeApi
 
 START_AGAIN = {4, 6, 128 + signal.SIGTERM}
 """Exit codes after which the same task, started later, may come further."""
@@ -64,7 +57,16 @@ def task(database: str, api: str | etl.Api, journal: Path) -> int:
     return report.exit_code
 
 
-# Below is a run of it: a scheduler that stops the task, and starts it again.
+# Below is a run of it: a database, an API, and what arrived.
+
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+
+from rowferry.testing import Answer, FakeApi
 
 ORDERS = 2_000
 
