@@ -11,6 +11,8 @@ know one thing of each end: whether starting the same again can help. The exit c
 | 4, database or API down, a deadline; 6, another run; 143, stopped | start the same again, later |
 | 1, 2, 5, 7: a bug, configuration, credentials, the disk | fail at once, and call somebody |
 
+Allow a few retries and not any number: a query that the database refuses is a 4 as well.
+
 * **systemd**: `RestartForceExitStatus=4 6`. **Kubernetes**: a `podFailurePolicy` that fails the job
   `onExitCodes` 1, 2, 5 and 7. **Airflow**: raise `AirflowFailException` for what cannot help, any
   other exception to be started again. **Prefect**: a task's `retry_condition_fn`.
@@ -71,36 +73,42 @@ from rowferry.testing import Answer, FakeApi
 ORDERS = 2_000
 
 
-def scheduler(folder: Path, api: FakeApi) -> None:
+def scheduler(arguments: list[str], api: FakeApi) -> None:
     """Start the task, stop it in the middle, and start it again as long as that can help."""
-    stopped = False
-    while True:
-        running = subprocess.Popen([sys.executable, __file__, str(folder), api.url])
-        while not stopped and len(api.received) < ORDERS // 2:
-            time.sleep(0.01)
-        if not stopped:
-            running.send_signal(signal.SIGTERM)
-            stopped = True
-        code = running.wait()
-        print("exit code", code)
-        if code not in START_AGAIN:
-            return
+    code = stopped_in_the_middle(arguments, api)
+    print("Stopped; exit code", code)
+    while code in START_AGAIN:
+        code = start(arguments).wait()
+        print("Started again; exit code", code)
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start the task in a process of its own."""
+    return subprocess.Popen([sys.executable, __file__, *arguments])
+
+
+def stopped_in_the_middle(arguments: list[str], api: FakeApi) -> int:
+    """Start the task, and stop it once half of the orders have come."""
+    running = start(arguments)
+    while len(api.received) < ORDERS // 2:
+        time.sleep(0.01)
+    running.terminate()
+    return running.wait()
 
 
 def main() -> None:
     """Be the scheduler of a task with an API that takes its time."""
-    with tempfile.TemporaryDirectory() as place, FakeApi(Answer(delay=0.01)) as api:
-        folder = Path(place)
-        with closing(sqlite3.connect(folder / "orders.db")) as conn:
+    with tempfile.TemporaryDirectory() as folder, FakeApi(Answer(delay=0.01)) as api:
+        database = Path(folder) / "orders.db"
+        with closing(sqlite3.connect(database)) as conn:
             rows = ({"id": number, "amount": number % 100} for number in range(ORDERS))
             etl.load("orders", conn, rows, create=True, key="id")
-        scheduler(folder, api)
+        scheduler([f"sqlite:///{database}", api.url, f"{folder}/orders.journal"], api)
         sent = Counter(record["id"] for record in api.records)
         print(f"{len(sent):,} orders at the API, {sent.total() - len(sent)} of them twice")
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        place = Path(sys.argv[1])
-        sys.exit(task(f"sqlite:///{place}/orders.db", sys.argv[2], place / "orders.journal"))
+        sys.exit(task(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
     main()
