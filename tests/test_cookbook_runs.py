@@ -329,8 +329,9 @@ async def test_a_cell_that_is_cancelled_is_gone_on_with_when_it_is_run_again(rea
 
 @in_cells
 async def test_a_cell_that_fails_says_how_far_it_got(readings, tmp_path):
-    with FakeApi(lambda request: 200 if request.number < 50 else 401) as api:
-        with pytest.raises(AuthError) as raised:
-            await recipe("in_a_notebook").send_readings(readings, api.url, tmp_path / "j")
+    job = recipe("in_a_notebook")
+    answer = lambda request: 200 if request.number < 50 else 401
+    with FakeApi(answer) as api, pytest.raises(AuthError) as raised:
+        await job.send_readings(readings, api.url, tmp_path / "j")
     assert raised.value.report.delivered == 50
     assert raised.value.report.pending > 0

@@ -3,8 +3,8 @@ A CSV file, or JSON lines, to an API; bad lines are kept.
 
 A file of CSV is all text: a function makes numbers and dates of it, and raises where it cannot.
 With `per_row` and a journal that makes a [dead letter](dead-letters.md) of that line alone, and the
-others go on. The number of the line is the key, so that a dead letter says where to look; and the
-journal lies beside the file, so that the same call goes on where it was cut short.
+others go on. The key is the number of the line, so that a dead letter says where to look, with a
+checksum of it. The journal lies beside the file: the same call goes on where it was cut short.
 
 What goes wrong with files:
 
@@ -12,8 +12,9 @@ What goes wrong with files:
   JSON: a dead letter with the reason and the text, and exit code 3.
 * **A quote that is never closed** would swallow all lines after it: `strict=True` ends the run with
   an error instead.
-* **A file that was changed** since a run of it was cut short: what was sent is compared, and
-  nothing more is sent.
+* **A file that was changed** since a run of it was cut short: the keys of the lines that were
+  passed are compared, and where one differs nothing is sent. Without the checksum a line that was
+  put in between would go unnoticed, and the last one of those that were passed go twice.
 * **Numbers**: `Decimal` keeps the digits that a float would change.
 
 On the command line, with the same function:
@@ -34,6 +35,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TextIO
+from zlib import crc32
 
 import rowferry as etl
 
@@ -61,16 +63,16 @@ typed = etl.per_row(reading)
 
 
 def csv_rows(file: TextIO) -> Iterator[dict[str, Any]]:
-    """Give the rows of a file of CSV, each with the number of its line."""
+    """Give the rows of a file of CSV, with their numbers and checksums."""
     reader = csv.DictReader(file, strict=True)
     for row in reader:
-        yield {"line": reader.line_num, **row}
+        yield {"line": reader.line_num, "check": crc32(str(row).encode()), **row}
 
 
 def json_rows(file: TextIO) -> Iterator[dict[str, Any]]:
-    """Give the lines of a file of JSON lines, unread."""
+    """Give the lines of a file of JSON lines, unread, with their numbers and checksums."""
     for number, text in enumerate(file, 1):
-        yield {"line": number, "text": text}
+        yield {"line": number, "check": crc32(text.encode()), "text": text}
 
 
 def parsed(row: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def send_file(path: Path, api: str | etl.Api) -> etl.Report:
             csv_rows(file) if is_csv else json_rows(file),
             api,
             transform=typed if is_csv else etl.per_row(parsed),
-            key="line",
+            key=("line", "check"),
             journal=etl.Journal(path.with_suffix(".journal")),
         )
 
@@ -123,7 +125,8 @@ def main() -> None:
             path.write_text(text, encoding="utf-8")
             print(f"{name}: {send_file(path, api.url)}")
             for letter in etl.dead_letters(path.with_suffix(".journal")):
-                print(f"  line {letter['key']}: {letter['message']}: {letter['row']}")
+                line, _, _ = letter["key"].partition("/")
+                print(f"  line {line}: {letter['message']}: {letter['row']}")
         for request in api.received:
             print(request.body.decode())
 
