@@ -1,0 +1,122 @@
+"""Recipes of the cookbook that shape what is sent: each as a program, and its job."""
+
+import json
+from contextlib import closing
+
+import pytest
+
+import rowferry as etl
+from cookbook import recipe, run  # noqa: F401 (a fixture)
+from rowferry.testing import FakeApi
+from standins.oracle import Oracle, Query
+
+STAND_IN_FOR_POSTGIS = r"""
+    CREATE DOMAIN geometry AS text;
+    CREATE FUNCTION ST_GeomFromText(text, integer) RETURNS geometry
+        IMMUTABLE STRICT LANGUAGE sql RETURN $1;
+    CREATE FUNCTION ST_Transform(geometry, integer) RETURNS geometry
+        IMMUTABLE STRICT LANGUAGE sql RETURN $1;
+    CREATE FUNCTION ST_AsGeoJSON(geometry, maxdecimaldigits integer = 9, options integer = 8)
+        RETURNS text IMMUTABLE STRICT LANGUAGE sql AS $$
+        SELECT format('{"type":"%s","coordinates":%s}', initcap(part[1]),
+            CASE part[1] WHEN 'POINT' THEN '[' || trim(brackets, '[]') || ']' ELSE brackets END)
+        FROM regexp_match($1, '^(\w+)(\(.*\))$') AS part,
+             translate(part[2], '()', '[]') AS opened,
+             regexp_replace(opened, '([-\d.]+) ([-\d.]+)', '[\1,\2]', 'g') AS brackets
+    $$;
+"""
+"""
+Functions with the names and arguments of PostGIS, over well-known text: points and polygons only,
+in one system of coordinates. They stand in where the server has no PostGIS.
+"""
+
+
+@pytest.fixture
+def postgis(psycopg_connection):
+    """A connection to a database with PostGIS, or with what stands in for it."""
+    conn = psycopg_connection
+    available = "SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'"
+    found = conn.execute(available).fetchone()
+    conn.execute("CREATE EXTENSION postgis" if found else STAND_IN_FOR_POSTGIS)
+    conn.commit()
+    return conn
+
+
+POINT = '{"type":"Point","coordinates":[-5.471234567,56.41]}'
+
+
+def geometry_of(request):
+    """Give the text of the geometry, which stands between two names that are known."""
+    return request.body.decode().partition('"geometry":')[2].partition(',"properties"')[0]
+
+
+def test_geometry_of_postgis_arrives_as_it_wrote_it_and_a_bad_one_is_a_dead_letter(
+    postgis, tmp_path
+):
+    job = recipe("geometry_as_geojson")
+    etl.execute("CREATE TABLE site (id integer, name text, shape geometry)", postgis)
+    insert = "INSERT INTO site VALUES (%s, %s, ST_GeomFromText(%s, 4326))"
+    etl.executemany(insert, postgis, job.SITES)
+    with FakeApi(job.answer) as api:
+        report = job.send_features(job.POSTGIS, postgis, api.url, tmp_path / "journal")
+    assert (report.delivered, report.dead) == (3, 1)
+    written = "SELECT id, coalesce(ST_AsGeoJSON(shape), 'null') FROM site"
+    arrived = {request.json()["id"]: geometry_of(request) for request in api.received}
+    assert arrived == dict(postgis.execute(written).fetchall())
+    assert arrived[1] == POINT
+    (letter,) = etl.dead_letters(tmp_path / "journal")
+    assert (letter["key"], letter["status"]) == ("4", 400)
+    assert letter["record"]["geometry"]["type"] == "Polygon"
+
+
+def test_geometry_of_oracle_arrives_as_it_wrote_it_and_one_without_text_is_a_dead_letter(
+    oracle_sites, tmp_path
+):
+    job = recipe("geometry_as_geojson")
+    with FakeApi() as api:
+        report = job.send_features(job.ORACLE, oracle_sites, api.url, tmp_path / "journal")
+    assert (report.delivered, report.dead) == (3, 1)
+    sent = {request.json()["id"]: geometry_of(request) for request in api.received}
+    assert sent == {1: POINT.replace(":", ": "), 2: LONG, 3: "null"}
+    (letter,) = etl.dead_letters(tmp_path / "journal")
+    assert (letter["key"], letter["reason"]) == ("4", "unsendable")
+
+
+LONG = json.dumps({"type": "MultiPoint", "coordinates": [[n / 8, 56.5] for n in range(9_000)]})
+"""More than a VARCHAR2 holds."""
+
+
+@pytest.fixture
+def oracle_sites(monkeypatch):
+    """A connection to Oracle's stand-in, which knows the recipe's query in the forms it takes."""
+    columns = ("id NUMBER(9)", "name VARCHAR2(40)", "geometry CLOB")
+    shapes = (POINT.replace(":", ": "), LONG, None, " ")
+    rows = [(number, "site", shape) for number, shape in enumerate(shapes, 1)]
+    ordered = f"SELECT * FROM ( {recipe('geometry_as_geojson').ORACLE} ) q"
+    statements = {
+        f"{ordered} WHERE 1 = 0": Query(columns),
+        f'{ordered} ORDER BY q."id"': Query(columns, rows),
+        f'{ordered} WHERE (q."id" > :1) ORDER BY q."id"': Query(columns),
+    }
+    pytest.importorskip("oracledb")
+    monkeypatch.setenv("ORACLE_PASSWORD", "tiger")
+    with Oracle(statements) as stand_in:
+        db = etl.DbParams(
+            dbtype="ORACLE", host="127.0.0.1", port=stand_in.port, dbname="STANDIN", user="scott"
+        )
+        with closing(db.connect("ORACLE_PASSWORD")) as conn:
+            yield conn
+
+
+def test_the_recipe_for_geometry_runs_on_postgis(run, postgresql, postgis):
+    printed = run("geometry_as_geojson", ROWFERRY_POSTGRESQL_URL=postgresql.url)
+    assert printed[0].startswith("3 delivered, 1 dead")
+    assert f'"geometry":{POINT},"properties":{{"name":"Ardtoe"}}' in printed[1]
+    assert printed[-1] == "Dead: 4, 400: a ring needs three points"
+
+
+def test_the_recipe_for_geometry_runs_on_the_stand_in_for_oracle(run):
+    pytest.importorskip("oracledb")
+    printed = run("geometry_as_geojson")
+    assert printed[0].startswith("2 delivered, 0 dead")
+    assert '"geometry":null' in printed[2]
