@@ -120,3 +120,67 @@ def test_the_recipe_for_geometry_runs_on_the_stand_in_for_oracle(run):
     printed = run("geometry_as_geojson")
     assert printed[0].startswith("2 delivered, 0 dead")
     assert '"geometry":null' in printed[2]
+
+
+@pytest.fixture
+def events(psycopg_connection):
+    """A connection, and the table of the recipe for jsonb with rows whose text is telling."""
+    conn = psycopg_connection
+    etl.execute("CREATE TABLE event (id integer PRIMARY KEY, kind text, doc jsonb)", conn)
+    insert = "INSERT INTO event VALUES (%s, %s, %s)"
+    etl.executemany(insert, conn, recipe("jsonb_passed_through").EVENTS)
+    odd = '{"z": 1.10, "é": "\\u00e9\\n", "n": -0.0, "big": 1e400, "a": {"a": []}}'
+    etl.executemany(insert, conn, [(5, "odd", odd), (6, "text", '"x"'), (7, "number", "1.50")])
+    return conn
+
+
+def written_by(conn):
+    return dict(conn.execute("SELECT id, doc::text FROM event").fetchall())
+
+
+def test_a_document_in_its_row_arrives_byte_for_byte(events, tmp_path):
+    job = recipe("jsonb_passed_through")
+    with FakeApi(job.answer) as api:
+        report = job.send_rows(events, api.url, tmp_path / "journal")
+    assert (report.delivered, report.dead) == (6, 1)
+    sent = {request.json()["id"]: request.body.decode() for request in api.received}
+    for number, text in written_by(events).items():
+        assert sent[number].endswith(f'","doc":{text or "null"}}}')
+
+
+def test_a_document_as_the_record_arrives_byte_for_byte_and_none_is_a_dead_letter(events, tmp_path):
+    job = recipe("jsonb_passed_through")
+    with FakeApi(job.answer) as api:
+        report = job.send_documents(events, api.url + "/{id}", tmp_path / "journal")
+    assert (report.delivered, report.dead) == (5, 2)
+    sent = {int(request.path.split("/")[-1]): request.body.decode() for request in api.received}
+    written = written_by(events)
+    assert written.pop(3) is None
+    assert sent == written
+    letters = {letter["key"]: letter for letter in etl.dead_letters(tmp_path / "journal")}
+    assert {key: letter["reason"] for key, letter in letters.items()} == {
+        "3": "transform",
+        "4": "rejected",
+    }
+
+
+def test_a_dead_document_is_sent_again_byte_for_byte(events, tmp_path):
+    job = recipe("jsonb_passed_through")
+    with FakeApi(lambda request: 422 if b"12345678901234567890.10" in request.body else 201) as api:
+        assert job.send_documents(events, api.url + "/{id}", tmp_path / "journal").dead == 2
+    with FakeApi() as api:
+        target = etl.Api(api.url + "/{id}", method="PUT")
+        etl.retry_dead_letters(tmp_path / "journal", target)
+    assert [request.body.decode() for request in api.received] == [written_by(events)[1]]
+
+
+def test_the_recipe_for_jsonb_runs(run, postgresql):
+    printed = run("jsonb_passed_through", ROWFERRY_POSTGRESQL_URL=postgresql.url)
+    assert printed[0].startswith("send_rows: 3 delivered, 1 dead")
+    text = '{"fee": 12345678901234567890.10, "berth": 2}'
+    assert f'  POST /records {{"id":1,"kind":"arrival","doc":{text}}}' in printed
+    assert f"  PUT /records/1 {text}" in printed
+    assert printed[-2:] == [
+        "  dead: 3, ValueError: the event has no document",
+        "  dead: 4, no such berth",
+    ]
