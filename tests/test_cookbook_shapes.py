@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 import rowferry as etl
-from cookbook import recipe, run  # noqa: F401 (a fixture)
+from cookbook import KillingApi, recipe, run, run_until_killed  # noqa: F401 (run is a fixture)
 from rowferry.testing import FakeApi
 from standins.oracle import Oracle, Query
 
@@ -108,14 +108,14 @@ def oracle_sites(monkeypatch):
             yield conn
 
 
-def test_the_recipe_for_geometry_runs_on_postgis(run, postgresql, postgis):
+def test_the_recipe_for_geometry_runs_on_postgis(run, postgresql, postgis):  # noqa: F811
     printed = run("geometry_as_geojson", ROWFERRY_POSTGRESQL_URL=postgresql.url)
     assert printed[0].startswith("3 delivered, 1 dead")
     assert f'"geometry":{POINT},"properties":{{"name":"Ardtoe"}}' in printed[1]
     assert printed[-1] == "Dead: 4, 400: a ring needs three points"
 
 
-def test_the_recipe_for_geometry_runs_on_the_stand_in_for_oracle(run):
+def test_the_recipe_for_geometry_runs_on_the_stand_in_for_oracle(run):  # noqa: F811
     pytest.importorskip("oracledb")
     printed = run("geometry_as_geojson")
     assert printed[0].startswith("2 delivered, 0 dead")
@@ -174,7 +174,7 @@ def test_a_dead_document_is_sent_again_byte_for_byte(events, tmp_path):
     assert [request.body.decode() for request in api.received] == [written_by(events)[1]]
 
 
-def test_the_recipe_for_jsonb_runs(run, postgresql):
+def test_the_recipe_for_jsonb_runs(run, postgresql):  # noqa: F811
     printed = run("jsonb_passed_through", ROWFERRY_POSTGRESQL_URL=postgresql.url)
     assert printed[0].startswith("send_rows: 3 delivered, 1 dead")
     text = '{"fee": 12345678901234567890.10, "berth": 2}'
@@ -184,3 +184,97 @@ def test_the_recipe_for_jsonb_runs(run, postgresql):
         "  dead: 3, ValueError: the event has no document",
         "  dead: 4, no such berth",
     ]
+
+
+def with_orders(conn, purchases, lines, mark="%s"):
+    for table in recipe("parent_with_children").TABLES:
+        etl.execute(table, conn)
+    etl.executemany(f"INSERT INTO purchase VALUES ({mark}, {mark})", conn, purchases)
+    values = ", ".join([mark] * 4)
+    etl.executemany(f"INSERT INTO line VALUES ({values})", conn, lines)
+    return conn
+
+
+ARRIVED = {
+    1: {
+        "id": 1,
+        "customer": "Ada",
+        "lines": [{"sku": "anchor", "amount": 1}, {"sku": "rope", "amount": 3}],
+    },
+    2: {"id": 2, "customer": "Grace", "lines": []},
+    3: {"id": 3, "customer": "Edsger", "lines": [{"sku": "buoy", "amount": 0}]},
+}
+
+
+def by_id(api):
+    assert len(api.records) == len({record["id"] for record in api.records})
+    return {record["id"]: record for record in api.records}
+
+
+@pytest.mark.parametrize("way", ["nested", "grouped"])
+def test_an_order_of_postgresql_arrives_whole_and_a_refused_one_is_a_dead_letter(
+    way, psycopg_connection, tmp_path
+):
+    job = recipe("parent_with_children")
+    conn = with_orders(psycopg_connection, job.PURCHASES, job.LINES)
+    with FakeApi(job.answer) as api:
+        if way == "nested":
+            report = job.send_nested(job.POSTGRESQL, conn, api.url, tmp_path / "journal")
+        else:
+            report = job.send_grouped(conn, api.url, tmp_path / "journal")
+    assert (report.delivered, report.dead) == (2, 1)
+    assert by_id(api) == ARRIVED
+    (letter,) = etl.dead_letters(tmp_path / "journal")
+    assert (letter["key"], letter["record"]) == ("3", ARRIVED[3])
+
+
+ORDERS = 300
+MANY = [(number, "Ada") for number in range(1, ORDERS + 1)]
+LINES = [(number, line, f"sku {line}", line) for number, _ in MANY for line in range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "job.send_nested(job.SQLITE, conn, {url!r}, {journal!r})",
+        "job.send_grouped(conn, {url!r}, {journal!r})",
+    ],
+)
+def test_an_order_arrives_whole_however_the_job_was_killed(call, tmp_path):
+    job = recipe("parent_with_children")
+    database = f"sqlite:///{tmp_path / 'orders.db'}"
+    behaviour = KillingApi(at=ORDERS // 2)
+    with FakeApi(behaviour) as api, etl.connect(database) as conn:
+        with_orders(conn, MANY, LINES, mark="?")
+        call = call.format(url=api.url, journal=str(tmp_path / "journal"))
+        run_until_killed(behaviour, "parent_with_children", database, call)
+        assert len(api.received) < ORDERS
+        report = eval(call, {"job": job, "conn": conn})
+        assert (report.delivered, report.pending) == (ORDERS, 0)
+        sent = {record["id"]: record for record in api.records}
+    assert sorted(sent) == [number for number, _ in MANY]
+    assert {len(record["lines"]) for record in api.records} == {7}
+    assert len(api.records) - ORDERS <= report.maybe_duplicated
+
+
+def test_a_transform_that_groups_would_send_an_order_in_two_parts(sqlite):
+    job = recipe("parent_with_children")
+    with_orders(sqlite, MANY[:2], LINES[:14], mark="?")
+    with FakeApi() as api:
+        etl.copy_to_api(job.JOINED, sqlite, api.url, transform=job.orders, chunk_size=5)
+    assert sorted(len(record["lines"]) for record in api.records) == [2, 3, 4, 5]
+
+
+def test_orders_are_whole_wherever_the_chunks_of_the_reading_end(sqlite):
+    job = recipe("parent_with_children")
+    with_orders(sqlite, MANY[:20], LINES[:140], mark="?")
+    for size in (1, 5, 7, 139):
+        rows = etl.iter_rows(job.JOINED, sqlite, chunk_size=size)
+        assert [len(order["lines"]) for order in job.orders(rows)] == [7] * 20
+
+
+def test_the_recipe_for_parents_runs(run):  # noqa: F811
+    printed = run("parent_with_children")
+    assert printed[0].startswith("nested: 2 delivered, 1 dead")
+    assert printed[5].startswith("grouped: 2 delivered, 1 dead")
+    assert printed[1:5] == printed[6:]
