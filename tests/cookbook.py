@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,42 @@ def run(tmp_path):
         return done.stdout.splitlines()
 
     return run
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import rowferry as etl
+from cookbook import recipe
+job = recipe({name!r})
+with etl.connect({database!r}) as conn:
+    {call}
+"""
+
+
+class KillingApi:
+    """A behaviour: the process that sends is killed at the request of a number, once."""
+
+    def __init__(self, at, then=201):
+        self.process = None
+        self._at = at
+        self._then = then
+
+    def __call__(self, request):
+        if request.number == self._at:
+            self.process.kill()
+            self.process.wait()  # so that it cannot have had the answer
+        return self._then(request) if callable(self._then) else self._then
+
+
+def run_until_killed(behaviour, name, database, call):
+    """Run *call*, with `job` and `conn`, in a process that *behaviour* is to kill."""
+    code = KILLED.format(tests=str(ROOT / "tests"), name=name, database=database, call=call)
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    behaviour.process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert behaviour.process.wait(timeout=60) == -signal.SIGKILL

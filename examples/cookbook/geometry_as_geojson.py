@@ -4,16 +4,17 @@ Geometry as GeoJSON.
 A table has a geometry, and the API wants a GeoJSON Feature for each row. The database makes the
 GeoJSON: `ST_AsGeoJSON` of PostGIS and `SDO_UTIL.TO_GEOJSON` of Oracle Spatial give it as text.
 Sent as it is, that would be a string in the body, with all its quotes escaped. `etl.RawJSON` says
-that a text is JSON already, so that it goes into the body as it is, every digit of every coordinate
-included. Nothing parses it.
+that a text is JSON already, so that it goes into the body as it is, digit for digit. Nothing parses
+it.
 
 * GeoJSON has longitude and latitude of WGS 84. `ST_Transform(…, 4326)` and
   `SDO_CS.TRANSFORM(…, 4326)` see to that; for a column that holds them already they may go.
 * `ST_AsGeoJSON` keeps nine digits after the point unless it is told how many:
   `ST_AsGeoJSON(shape, 6)`.
-* Oracle gives a CLOB, which comes as text. `SDO_UTIL.TO_GEOJSON_VARCHAR` is no substitute: a
-  VARCHAR2 is too short for most polygons.
-* The names of Oracle's columns come in capital letters, unless the query quotes them.
+* PostGIS has no GeoJSON for curves, and does not transform a shape whose SRID is 0. Such a row fails
+  the query, and the run stops. `ST_CurveToLine` and `ST_SetSRID` in the query mend that.
+* Oracle gives a CLOB, which comes as text. Names of columns come in capital letters,
+  unless the query quotes them.
 * A row without a geometry has `None` there. That goes as `null`, which a Feature may have;
   `RawJSON(None)` would be an error.
 * rowferry does not check what is in a `RawJSON`. The API does: a polygon that it refuses is a dead
