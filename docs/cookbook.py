@@ -24,7 +24,7 @@ RECIPES = Path(__file__).parent.parent / "examples" / "cookbook"
 MARK = "# Below is a run of it: a database, an API, and what arrived.\n"
 
 NEEDS: dict[str, tuple[str, ...]] = {
-    "What is in the rows": ("geometry_as_geojson",),
+    "What is in the rows": ("geometry_as_geojson", "jsonb_passed_through", "parent_with_children"),
     "What else holds rows": ("csv_to_api",),
     "What the API asks for": ("hmac_signed", "rate_limited_api"),
     "When it runs, and where": ("nightly_incremental", "scheduler_task", "in_a_notebook"),

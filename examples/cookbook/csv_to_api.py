@@ -1,5 +1,5 @@
 r"""
-A CSV file, or JSON lines, to an API; bad lines are kept.
+A file of CSV or JSON lines to an API.
 
 A file of CSV is all text: a function makes numbers and dates of it, and raises where it cannot.
 With `per_row` and a journal that makes a [dead letter](dead-letters.md) of that line alone, and the
