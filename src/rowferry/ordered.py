@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry import keyset
-from rowferry.databases.contract import Reading, Unreadable
+from rowferry.databases.contract import Reading, Unreadable, written_of
 from rowferry.exceptions import SourceError
 from rowferry.row_factories import column_names
 from rowferry.sql import columns_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rowferry.databases.contract import Connection, Database, OpenRows, Parameters
     from rowferry.keyset import Columns
     from rowferry.records import Key
+    from rowferry.written_rows import Written
 
 
 class Statement(NamedTuple):
@@ -218,6 +219,11 @@ class OrderedRows:
     def kinds(self) -> Mapping[str, type] | None:
         """The Python type of each column's cells, where that is fixed."""
         return self._rows.kinds
+
+    @property
+    def written(self) -> Written | None:
+        """How cells come that nobody looks at."""
+        return written_of(self._rows)
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         """Give the next rows, *count* at most; none only where nothing comes after them."""

@@ -315,7 +315,7 @@ class Run:
             waited = self._make_room()
             count = next_fetch(count, size, transfer.chunk_size, waited=waited)
 
-    def _fetch(self, rows: Rows, count: int) -> list[Row]:
+    def _fetch(self, rows: Rows, count: int) -> Sequence[Row]:
         """Give the next chunk; an empty one at the end or at the limit."""
         limit = self._transfer.limit
         if limit is not None:
@@ -329,9 +329,9 @@ class Run:
             self._check()
         self._ledger.read += len(chunk)
         self._exhausted = not chunk
-        return chunk if isinstance(chunk, list) else list(chunk)
+        return chunk
 
-    def _shape(self, chunk: list[Row], keys: RowKeys | None = None) -> Shaped:
+    def _shape(self, chunk: Sequence[Row], keys: RowKeys | None = None) -> Shaped:
         transfer = self._transfer
         try:
             if self._recorder and keys:
@@ -356,7 +356,7 @@ class Run:
         return (*of_requests, *(self._framing.columns if self._framing else ()))
 
     def _hand_over_recorded(
-        self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
+        self, chunk: Sequence[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
     ) -> int:
         """Hand over what of a chunk is not settled by earlier runs; give its size in bytes."""
         keys = recorder.keys_of(chunk)

@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rowferry import connections, transactions
 from rowferry.databases import Reading, recognise
+from rowferry.databases.contract import written_of
 from rowferry.db_params import connect
 from rowferry.exceptions import ConfigError, ConnectError, RowferryError, SourceError
 from rowferry.logs import logger
 from rowferry.ordered import OrderedQuery, OrderedRows
-from rowferry.row_factories import ChunkMaker, RowFactory, chunk_maker, dict_row_factory
+from rowferry.row_factories import (
+    ChunkMaker,
+    RowFactory,
+    chunk_maker,
+    column_names,
+    dict_row_factory,
+)
 from rowferry.sql import error_text
+from rowferry.written_rows import WrittenRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +77,8 @@ class Reader:
             lone surrogates), where it would fail the whole chunk.
         unread: nobody looks at the values: JSON comes as `RawJSON`, an interval of months as text.
         alone: nobody else uses the connection while this reads, so that it may read ahead.
+        unseen: the rows, dicts, are to become JSON, and nobody looks at more of them than the key:
+            they may come as `WrittenRows`.
 
     Raises:
         ConfigError: the query has a key and cannot be ordered by it, or its database is none that
@@ -82,6 +92,7 @@ class Reader:
         tolerant: bool = False,
         unread: bool = False,
         alone: bool = False,
+        unseen: bool = False,
     ) -> None:
         connections.database_of(query.conn)
         self._query = query
@@ -91,7 +102,8 @@ class Reader:
             else None
         )
         self._is_own = connections.is_address(query.conn)
-        self._reading = Reading(tolerant, unread, alone or self._is_own)
+        looked_at = frozenset(query.key) if unseen else None
+        self._reading = Reading(tolerant, unread, alone or self._is_own, looked_at)
         self._rows: OpenRows | None = None
         self._make: ChunkMaker | None = None
         self._kinds: Mapping[str, type] | None = None
@@ -259,6 +271,7 @@ class Reader:
             sql, parameters = self._query.sql, self._query.parameters
             rows = database.open_rows(conn, sql, parameters, self._reading)
         self._rows = rows
+        self._make = None  # another connection may give cells in another way
         transactions.hold(self._conn, self)
         return rows
 
@@ -302,10 +315,18 @@ class Reader:
         if self._make is None:
             if self._rows is None or self._rows.cursor.description is None:
                 return []  # a statement without rows has no columns to make some of
-            self._make = chunk_maker(self._query.row_factory, self._rows.cursor)
+            self._make = self._maker(self._rows)
             self._kinds = self._rows.kinds
             self._description = self._rows.cursor.description
         return cells
+
+    def _maker(self, rows: OpenRows) -> ChunkMaker:
+        make, written = chunk_maker(self._query.row_factory, rows.cursor), written_of(rows)
+        if written is None:
+            return make
+        names = column_names(rows.cursor)
+        # As good as a list to all that read rows which nobody is to see.
+        return cast("ChunkMaker", lambda cells: WrittenRows(cells, names, written, make))
 
     def _cells(self, count: int) -> list[tuple[Any, ...]]:
         """Fetch the next cells; where the connection is lost and can be replaced, on a new one."""

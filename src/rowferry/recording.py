@@ -86,15 +86,15 @@ class Recording(Protocol):
         """Accept the columns of the source and its first rows; raise JournalError."""
         ...
 
-    def keys_of(self, chunk: list[Row]) -> RowKeys:
+    def keys_of(self, chunk: Sequence[Row]) -> RowKeys:
         """Take the keys of rows before a transform may change them."""
         ...
 
-    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
+    def shape(self, chunk: Sequence[Row], keys: RowKeys) -> Shaped:
         """Turn a chunk of rows into records."""
         ...
 
-    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+    def place(self, chunk: Sequence[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
         """Give the places of a chunk, and leave out what is settled."""
         ...
 
@@ -137,7 +137,7 @@ class Recorder:
         """Accept the columns of the source, and the keys of its first rows; raise JournalError."""
         self.book.check(description, keys.positions[0] if keys.positions else ())
 
-    def shape(self, chunk: list[Row], keys: RowKeys) -> Shaped:
+    def shape(self, chunk: Sequence[Row], keys: RowKeys) -> Shaped:
         """Turn a chunk of rows into records, as `transforms.shape` does."""
         transform, ordering_key, columns, _ = self._shaping
         if transform is None:
@@ -150,14 +150,14 @@ class Recorder:
         """Whether the window beyond the watermark takes more rows."""
         return self._next - self.book.low < WINDOW
 
-    def keys_of(self, chunk: list[Row]) -> RowKeys:
+    def keys_of(self, chunk: Sequence[Row]) -> RowKeys:
         """Take the positions and keys of rows."""
         position, key = self._columns.position, self._columns.key
         positions = key_of_each(chunk, position or None)
         same = self._by_row or position == key
         return RowKeys(positions, positions if same else key_of_each(chunk, key))
 
-    def place(self, chunk: list[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+    def place(self, chunk: Sequence[Row], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
         """Give the places of a chunk; its rows have the keys *rows*."""
         del chunk
         by_position = shaped

@@ -29,16 +29,18 @@ class QuerySpans:
         query: what to read; its key are the columns of a position.
         spans: in order.
         unread: whether nobody looks at the values.
+        unseen: whether nobody looks at the rows either, but for their key.
 
     Attributes:
         span: that of the rows that were fetched last.
     """
 
-    def __init__(self, query: Query, spans: Sequence[Span], *, unread: bool) -> None:
+    def __init__(self, query: Query, spans: Sequence[Span], *, unread: bool, unseen: bool) -> None:
         self.span = spans[0]
         self._query = query
         self._later = list(spans)
         self._unread = unread
+        self._unseen = unseen
         self._reader: Reader | None = None
         self._looked_for_null = False
 
@@ -80,7 +82,7 @@ class QuerySpans:
             self._look_for_null()
         self.span = span
         query = replace(self._query, after=span.after, up_to=span.up_to)
-        self._reader = Reader(query, tolerant=True, unread=self._unread)
+        self._reader = Reader(query, tolerant=True, unread=self._unread, unseen=self._unseen)
 
     def _look_for_null(self) -> None:
         """

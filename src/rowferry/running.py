@@ -15,6 +15,7 @@ from rowferry.fingerprint import ORDER, PARAMETERS, hashed, of_parameters
 from rowferry.incremental import Incremental
 from rowferry.journal import Journal, Opening
 from rowferry.keyset import columns_of_key
+from rowferry.letters import needs_records
 from rowferry.observe import observer_of
 from rowferry.pipeline import Run, Transfer
 from rowferry.reader import Query
@@ -72,16 +73,17 @@ def of_query(
     Raises:
         ConfigError: an argument cannot work.
     """
+    api = as_api(api)
     untouched = options.get("transform") is None and row_factory in FACTORIES
+    as_read = untouched and row_factory is dict_row_factory
+    looked_at = needs_records(api) or options.get("on_error") or options.get("ordering_key")
     source = QuerySource(
         Query(select_query, conn, parameters, row_factory, columns_of_key(options.get("key"))),
         unread=untouched,
+        unseen=as_read and not looked_at,
     )
-    as_read = untouched and row_factory is dict_row_factory
     asked = {"query": hashed(select_query.strip()), PARAMETERS: of_parameters(parameters)}
-    return _transfer(
-        source, as_api(api), asked, incremental=incremental, rows_as_read=as_read, **options
-    )
+    return _transfer(source, api, asked, incremental=incremental, rows_as_read=as_read, **options)
 
 
 def _transfer(

@@ -34,19 +34,21 @@ class QuerySource:
     Attributes:
         query: what to read, and where.
         unread: whether nobody looks at the values, so that JSON may stay unparsed.
+        unseen: whether nobody looks at the rows either, which are dicts to become JSON.
     """
 
     query: Query
     unread: bool
+    unseen: bool = False
 
     def open(self) -> QueryRows:
         """Give the reading; nothing is connected to, and no query runs, before the first fetch."""
-        return QueryRows(Reader(self.query, tolerant=True, unread=self.unread))
+        return QueryRows(Reader(self.query, tolerant=True, unread=self.unread, unseen=self.unseen))
 
     def open_recorded(self, book: PassBook) -> QuerySpans:
         """Give the reading of what is not settled in *book*, in the order of positions."""
         query = replace(self.query, key=book.columns.position)
-        return QuerySpans(query, book.spans, unread=self.unread)
+        return QuerySpans(query, book.spans, unread=self.unread, unseen=self.unseen)
 
 
 class QueryRows:

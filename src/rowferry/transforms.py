@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 from rowferry.exceptions import ConfigError
 from rowferry.records import FailedRow, Key, Row
 from rowferry.templates import cell_of
+from rowferry.written_rows import WrittenRows
 
 Transform: TypeAlias = Callable[[list[Row]], Iterable[Any]]
 """Takes a chunk of rows and gives records: more or fewer of them, of any kind, lazily or not."""
@@ -97,7 +98,7 @@ class Shaped(NamedTuple):
 
 
 def shape(
-    rows: list[Row],
+    rows: Sequence[Row],
     transform: Transform | None,
     key: tuple[str, ...] | None,
     ordering_key: str | None = None,
@@ -117,7 +118,7 @@ def shape(
         return Shaped(rows, key_of_each(rows, key), 0, (), turns_of(rows, ordering_key))
     if isinstance(transform, PerRow):
         return _shape_each(rows, transform.function, key, ordering_key, columns)
-    given = transform(rows)
+    given = transform(rows if isinstance(rows, list) else list(rows))
     if given is None:
         raise ConfigError("transform gave None; it must return or yield the records of its chunk")
     records = list(given)
@@ -135,7 +136,7 @@ def shape(
 
 
 def _shape_each(
-    rows: list[Row],
+    rows: Sequence[Row],
     function: Callable[[Row], Any],
     key: tuple[str, ...] | None,
     ordering_key: str | None,
@@ -193,6 +194,8 @@ def key_of_each(rows: Sequence[Row], key: tuple[str, ...] | None) -> list[Key]:
     """Give the key of each row; an empty list where none is declared."""
     if key is None:
         return []
+    if isinstance(rows, WrittenRows) and (keys := rows.keys(key)) is not None:
+        return keys
     if set(map(type, rows)) == {dict}:
         with contextlib.suppress(KeyError):  # `key_of` tells what there is
             if len(key) > 1:

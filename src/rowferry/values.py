@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rowferry.records import RawJSON
+from rowferry.written_rows import WrittenRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,7 +77,8 @@ def _one_line(text: str | bytes) -> bytes:
     return raw
 
 
-_encode = msgspec.json.Encoder(enc_hook=_hook, decimal_format="number").encode
+plain_text = msgspec.json.Encoder(enc_hook=_hook, decimal_format="number").encode
+"""Gives the JSON text of a value of a type that msgspec writes as the rules say."""
 
 
 def encode_chunk(
@@ -94,6 +96,8 @@ def encode_chunk(
         One text a value, and by index the errors of those that JSON cannot hold (their text is
         empty).
     """
+    if isinstance(values, WrittenRows) and (texts := values.texts()) is not None:
+        return texts, {}
     bodies = _encode_plain(values) if kinds is None else _encode_known(values, kinds)
     if bodies is not None:
         return bodies, {}
@@ -115,7 +119,7 @@ def encode_value(value: Any) -> bytes:
         UnencodableError: JSON cannot hold it.
     """
     try:
-        return _encode(_plain(value, ()))
+        return plain_text(_plain(value, ()))
     except RecursionError as error:
         raise UnencodableError(f"{_deep_column(value)}nested too deep for JSON text") from error
 
@@ -130,7 +134,7 @@ def text_of(value: Any, column: str) -> str:
     Raises:
         UnencodableError: it is a list or an object, or JSON cannot hold it.
     """
-    text = _encode(_plain(value, (column,))).strip()
+    text = plain_text(_plain(value, (column,))).strip()
     if text[:1] in b"{[":
         problem = "holds values of its own; give one text or number in a transform"
         raise _error((column,), type(value).__name__, problem)
@@ -159,7 +163,7 @@ def _deep_column(value: Any) -> str:
     """Name the column that is nested too deep."""
     for name, cell in named(value) or ():
         try:
-            _encode(_plain(cell, ()))
+            plain_text(_plain(cell, ()))
         except RecursionError:
             return f"column {name!r}: "
         except UnencodableError:
@@ -186,7 +190,7 @@ def _encode_plain(values: Sequence[Any]) -> list[bytes] | None:
             return None
         if kinds & _ZONED and not _all_zones_even(values):
             return None
-        bodies = list(map(_encode, values))
+        bodies = list(map(plain_text, values))
     except (TypeError, ValueError):
         return None
     return None if _shows_unfinite(bodies, kinds) else bodies
@@ -196,7 +200,7 @@ def _all_zones_even(values: Sequence[Any]) -> bool:
     """Tell whether every moment and time of day of a chunk has an offset of whole minutes."""
     cells = [*chain.from_iterable(map(dict.values, values))]
     times = any(type(cell) is dt.time and cell.tzinfo is not None for cell in cells)
-    return not times and not _odd_offsets(cell for cell in cells if type(cell) is dt.datetime)
+    return not times and not odd_offsets(cell for cell in cells if type(cell) is dt.datetime)
 
 
 def _encode_known(values: Sequence[Any], kinds: Mapping[str, type]) -> list[bytes] | None:
@@ -207,7 +211,7 @@ def _encode_known(values: Sequence[Any], kinds: Mapping[str, type]) -> list[byte
                 cells = [cell for cell in map(itemgetter(name), values) if cell is not None]
                 if not _all_right(cells, kind):
                     return None
-        return list(map(_encode, values))
+        return list(map(plain_text, values))
     except (TypeError, ValueError, AttributeError):  # an Unreadable, broken text
         return None
 
@@ -215,7 +219,7 @@ def _encode_known(values: Sequence[Any], kinds: Mapping[str, type]) -> list[byte
 def _all_right(cells: list[Any], kind: type) -> bool:
     """Tell whether msgspec writes all of a column's cells as they are."""
     if kind is dt.datetime:
-        return not _odd_offsets(cells)
+        return not odd_offsets(cells)
     return all(map(math.isfinite if kind is float else decimal.Decimal.is_finite, cells))
 
 
@@ -316,7 +320,7 @@ def _moment(value: dt.datetime | dt.time, _path: tuple[str, ...]) -> dt.datetime
     return value.isoformat() if offset and offset % _MINUTE else value
 
 
-def _odd_offsets(moments: Iterable[dt.datetime]) -> bool:
+def odd_offsets(moments: Iterable[dt.datetime]) -> bool:
     """
     Tell whether a moment may have an offset with seconds.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from rowferry.column_types import ColumnType
+    from rowferry.written_rows import Written
 
 Connection: TypeAlias = Any
 """A connection of a database's driver."""
@@ -108,11 +109,14 @@ class Reading(NamedTuple):
             would change, or has no type for that others know, as the database writes it.
         alone: nobody else uses the connection before the rows are closed, so that the next ones may
             be asked for ahead.
+        looked_at: the only columns whose values anybody may look at, where the others go on as
+            JSON, and may come as `written_of` says; None: all are as they ever are.
     """
 
     tolerant: bool = False
     unread: bool = False
     alone: bool = False
+    looked_at: frozenset[str] | None = None
 
 
 class OpenRows(Protocol):
@@ -140,6 +144,15 @@ class OpenRows(Protocol):
     def close(self) -> None:
         """Free what the driver and the server hold. May be called on a broken connection."""
         ...
+
+
+def written_of(rows: OpenRows) -> Written | None:
+    """
+    Give how the cells of *rows* come where nobody looks at them; None: as objects.
+
+    A database may have rows with an attribute of this name; it is no duty.
+    """
+    return getattr(rows, "written", None)
 
 
 class RowsRefusedError(Exception):

@@ -14,11 +14,13 @@ from rowferry.databases.postgresql_values import (
     load_tolerant,
     unknown_loaders,
 )
+from rowferry.databases.postgresql_written import written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rowferry.databases.contract import Connection, Database, OpenRows, Parameters, Reading
+    from rowferry.written_rows import Written
 
 cursor_numbers = itertools.count(1)
 
@@ -97,6 +99,9 @@ class _DeclaredRows:
         as_text = wanted_as_text() if reading.unread else frozenset()
         self._binary = best_in_binary(conn, cursor, as_text)
         self.kinds: Mapping[str, type] | None = kinds_of(conn, cursor)
+        self.written: Written | None = None
+        if reading.looked_at is not None:
+            self.written = written(conn, cursor, reading.looked_at, binary=self._binary)
 
     def fetch(self, count: int) -> list[tuple[Any, ...]]:
         if self._exhausted:

@@ -115,12 +115,15 @@ def _cell_by_cell(cursor: Any, result: Any) -> list[tuple[Any, ...]]:
     types = [(result.ftype(column), result.fformat(column)) for column in range(result.nfields)]
     columns = [(transformer.get_loader(*type_).load, *type_) for type_ in types]
     return [
-        tuple(_cell(result.get_value(row, place), *column) for place, column in enumerate(columns))
+        tuple(
+            load_cell(result.get_value(row, place), *column) for place, column in enumerate(columns)
+        )
         for row in range(result.ntuples)
     ]
 
 
-def _cell(data: bytes | None, load: Callable[[bytes], Any], oid: int, binary: bool) -> Any:
+def load_cell(data: bytes | None, load: Callable[[bytes], Any], oid: int, binary: bool) -> Any:
+    """Convert a cell of the type *oid*; give `Unreadable` where psycopg cannot."""
     if data is None:
         return None
     try:
