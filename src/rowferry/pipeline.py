@@ -12,159 +12,39 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rowferry import abort
 from rowferry.batches import Origin
 from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
-from rowferry.budget import Budget
-from rowferry.checks import whole
 from rowferry.delivery import Delivery
-from rowferry.exceptions import ConfigError, ExhaustedError, RejectedError, TransferError
+from rowferry.exceptions import ExhaustedError, RejectedError, TransferError
 from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
 from rowferry.letters import needs_records
 from rowferry.recording import Sending, Shaping, dead_of
-from rowferry.records import FailedRow, Key, Progress, Report, Row
+from rowferry.records import FailedRow, Key, Report, Row
+from rowferry.row_source import Journaled
 from rowferry.settling import too_many_dead
-from rowferry.transforms import Transform, key_of, shape
+from rowferry.transforms import key_of, shape
 from rowferry.values import UnencodableError, encode_chunk, too_large
 
 if TYPE_CHECKING:
-    from rowferry.api import Api
-    from rowferry.batches import Batch
-    from rowferry.incremental import Incremental
-    from rowferry.recording import Opening, Recorded, Recording, RowKeys
-    from rowferry.spans import Span
-    from rowferry.transforms import Shaped
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-OnError: TypeAlias = Callable[[list[FailedRow]], Any]
-Observer: TypeAlias = Callable[[Progress], Any]
+    from rowferry.batches import Batch
+    from rowferry.recording import Recorded, Recording, RowKeys
+    from rowferry.row_source import Rows, Source
+    from rowferry.transfer_spec import Transfer
+    from rowferry.transforms import Shaped
 
 ItemT = TypeVar("ItemT")
 
 _CALLBACKS_EACH = 0.1
 """Seconds after which a waiting reading thread looks for callbacks to serve."""
-
-
-class Rows(Protocol):
-    """The open reading of a source; only the reading thread touches it, but for `interrupt`."""
-
-    def fetch(self, count: int) -> Sequence[Row]:
-        """Give the next rows, *count* at most; none once there are no more."""
-        ...
-
-    @property
-    def kinds(self) -> Mapping[str, type] | None:
-        """The type of each column's cells, once rows were fetched; None where it is not fixed."""
-        ...
-
-    def interrupt(self) -> None:
-        """Make a `fetch` that is waiting raise soon; called from another thread."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing open; may be called again."""
-        ...
-
-
-class RecordedRows(Rows, Protocol):
-    """
-    The open reading of a source with a journal.
-
-    Attributes:
-        span: that of the rows that were fetched last; all of them are of one.
-    """
-
-    span: Span
-
-    @property
-    def description(self) -> Sequence[Any]:
-        """The columns, as DB-API has them, once rows were fetched; empty where there are none."""
-        ...
-
-
-class Source(Protocol):
-    """Where rows come from."""
-
-    def open(self) -> Rows:
-        """Begin to read, on the reading thread."""
-        ...
-
-    def open_recorded(self, book: Any) -> RecordedRows:
-        """Begin to read where earlier runs were."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """
-    All that a run is asked to do.
-
-    Attributes:
-        source: where rows come from.
-        api: where records go.
-        transform: rows to records; None sends the rows as they are.
-        key: the columns that tell one row from another; None where nobody needs to know.
-        journal: keeps how far the transfer is; None: a run that is cut short begins anew.
-        incremental: reads only what is new; None: all rows in every pass.
-        name: of the transfer; a part of its idempotency keys.
-        ordering_key: a column of the row; records with one value of it are sent one after another.
-        on_error: takes the rows that failed, and the run goes on; None stops the run at the first.
-        limit: rows to read, at most; None means all.
-        budget: what the run may cost.
-        chunk_size: rows to fetch at once, at most.
-        observer: takes progress events; None where nobody looks.
-        total: rows that there are, where that is known.
-        rows_as_read: whether records are dicts by column name, just as the source gave them.
-    """
-
-    source: Source
-    api: Api
-    transform: Transform | None = None
-    key: tuple[str, ...] | None = None
-    name: str | None = None
-    journal: Opening | None = None
-    incremental: Incremental | None = None
-    ordering_key: str | None = None
-    on_error: OnError | None = None
-    limit: int | None = None
-    budget: Budget = field(default_factory=Budget)
-    chunk_size: int = 5000
-    observer: Observer | None = None
-    total: int | None = None
-    rows_as_read: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every value; raise ConfigError."""
-        whole("chunk_size", self.chunk_size, 1)
-        if self.limit is not None:
-            whole("limit", self.limit, 0)
-        _check_text("name", self.name)
-        _check_text("ordering_key", self.ordering_key)
-        if self.ordering_key and self.api.records_per_request > 1:
-            raise ConfigError(
-                f"ordering_key needs one record a request, but batch_size is "
-                f"{self.api.records_per_request}: batch_size=1 does"
-            )
-        if self.key is None and getattr(self.api.format, "needs_key", False):
-            raise ConfigError(
-                f"body_format {self.api.format.name!r} makes ids of the key: key= names its "
-                "columns, id= other ones, and id=None lets the API make ids (a record that is sent "
-                "again may then be there twice)"
-            )
-        if not isinstance(self.budget, Budget):
-            raise ConfigError("budget must be a Budget(…)")
-        for name in ("transform", "on_error", "observer"):
-            value = getattr(self, name)
-            if value is not None and not callable(value):
-                option = "progress" if name == "observer" else name
-                raise ConfigError(f"{option} must be callable, not {value!r}")
 
 
 class _StoppedError(Exception):
@@ -201,7 +81,7 @@ class Run:
             transfer.budget,
             self._ledger,
             self._handoff,
-            keep_going=transfer.on_error is not None or transfer.journal is not None,
+            keep_going=transfer.goes_on,
             on_stop=self.stop,
         )
         self._keys = _idempotency_keys(transfer)
@@ -281,25 +161,25 @@ class Run:
 
     def _read_all(self) -> None:
         self._check()
-        if self._transfer.journal:
-            self._open_journal(self._transfer.journal)
-        source, recorder = self._transfer.source, self._recorder
-        rows = source.open_recorded(recorder.book) if recorder else source.open()
-        self._rows = rows
+        rows = self._rows = self._open(self._transfer.source)
         try:
             self._hand_over_all(rows)
             self._put(self._handoff.flush())
         finally:
             rows.close()
 
-    def _open_journal(self, journal: Opening) -> None:
+    def _open(self, source: Source | Journaled) -> Rows:
+        if not isinstance(source, Journaled):
+            return source.open()
         transfer, ledger = self._transfer, self._ledger
         looked_at = needs_records(transfer.api)
-        self._recorder = journal.open(
+        self._recorder = source.journal.open(
             Shaping(transfer.transform, transfer.ordering_key, self._columns, looked_at=looked_at)
         )
-        ledger.before = ledger.committed = self._recorder.book.counts
-        self._on_loop(self._delivery.keep, self._recorder.book)
+        book = self._recorder.book
+        ledger.before = ledger.committed = book.counts
+        self._on_loop(self._delivery.keep, book)
+        return source.source.open_recorded(book)
 
     def _hand_over_all(self, rows: Rows) -> None:
         transfer = self._transfer
@@ -609,11 +489,6 @@ def _idempotency_keys(transfer: Transfer) -> IdempotencyKeys | None:
     if transfer.key is None or api.idempotency_header is None or api.records_per_request > 1:
         return None
     return IdempotencyKeys(transfer.name or "", secrets.token_bytes(16), len(transfer.key))
-
-
-def _check_text(name: str, value: Any) -> None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ConfigError(f"{name} must be text that is not empty, not {value!r}")
 
 
 def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:

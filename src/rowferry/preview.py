@@ -9,7 +9,7 @@ from rowferry.pipeline import Run
 
 if TYPE_CHECKING:
     from rowferry.batches import Batch
-    from rowferry.pipeline import Transfer
+    from rowferry.transfer_spec import Transfer
 
 
 def first_requests(transfer: Transfer) -> list[bytes]:

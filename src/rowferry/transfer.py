@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.incremental import Incremental
     from rowferry.journal import Journal
-    from rowferry.observe import Observer
     from rowferry.options import QueryOptions, TransferOptions
-    from rowferry.pipeline import OnError
-    from rowferry.records import Report, Row
+    from rowferry.records import Observer, OnError, Report, Row
     from rowferry.row_factories import RowFactory
     from rowferry.transforms import Transform
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from rowferry.config.environment import Environment
     from rowferry.config.job import Job
-    from rowferry.observe import Observer
-    from rowferry.records import Report
+    from rowferry.records import Observer, Report
 
 _WORST_FIRST = (7, 1, 6, 5, 2, 4, 3, 0)
 _SIGNALLED = 128

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rowferry.config.job import Destination, Job, Source
-    from rowferry.observe import Observer
-    from rowferry.records import Row
+    from rowferry.records import Observer, Row
     from rowferry.transforms import Transform
 
 
