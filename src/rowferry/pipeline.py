@@ -9,39 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import threading
 import time
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rowferry import abort
-from rowferry.batches import Origin
 from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.delivery import Delivery
-from rowferry.exceptions import ExhaustedError, RejectedError, TransferError
-from rowferry.formats.contract import encode_of, framing_of, split_of
+from rowferry.exceptions import TransferError
+from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
-from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
 from rowferry.letters import needs_records
-from rowferry.recording import Sending, Shaping, dead_of
-from rowferry.records import FailedRow, Key, Report, Row
+from rowferry.packing import Packing, sending_of
+from rowferry.recording import Shaping, dead_of
+from rowferry.records import FailedRow, Report, Row
 from rowferry.row_source import Journaled
 from rowferry.settling import too_many_dead
 from rowferry.transforms import key_of, shape
-from rowferry.values import UnencodableError, encode_chunk, too_large
+from rowferry.unsent import failed_of, interrupted, unsendable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from rowferry.batches import Batch
-    from rowferry.recording import Recorded, Recording, RowKeys
+    from rowferry.packing import Packed
+    from rowferry.recording import Recorded, Recording, RowKeys, Sending
+    from rowferry.records import FailedRow, Report, Row
     from rowferry.row_source import Rows, Source
     from rowferry.transfer_spec import Transfer
     from rowferry.transforms import Shaped
-
-ItemT = TypeVar("ItemT")
 
 _CALLBACKS_EACH = 0.1
 """Seconds after which a waiting reading thread looks for callbacks to serve."""
@@ -84,12 +81,10 @@ class Run:
             keep_going=transfer.goes_on,
             on_stop=self.stop,
         )
-        self._keys = _idempotency_keys(transfer)
+        self._packing = Packing(transfer)
         self._recorder: Recording | None = None
         self._exhausted = False
-        self._templates = api.templates
-        self._encode = encode_of(api.format)
-        self._framing = framing_of(api.format)
+        self._gives_up_doubtful = api.on_ambiguous == "dead_letter"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
@@ -174,7 +169,12 @@ class Run:
         transfer, ledger = self._transfer, self._ledger
         looked_at = needs_records(transfer.api)
         self._recorder = source.journal.open(
-            Shaping(transfer.transform, transfer.ordering_key, self._columns, looked_at=looked_at)
+            Shaping(
+                transfer.transform,
+                transfer.ordering_key,
+                self._packing.columns,
+                looked_at=looked_at,
+            )
         )
         book = self._recorder.book
         ledger.before = ledger.committed = book.counts
@@ -219,19 +219,13 @@ class Run:
                 transfer.transform,
                 transfer.key,
                 transfer.ordering_key,
-                self._columns,
+                self._packing.columns,
             )
         except Exception as error:
             if transfer.key:
                 first, last = (key_of(row, transfer.key) for row in (chunk[0], chunk[-1]))
                 error.add_note(f"in the chunk from key {first!r} to key {last!r}")
             raise
-
-    @property
-    def _columns(self) -> Collection[str]:
-        """Columns that say where a record goes."""
-        of_requests = self._templates.columns if self._templates else ()
-        return (*of_requests, *(self._framing.columns if self._framing else ()))
 
     def _hand_over_recorded(
         self, chunk: list[Row], kinds: Mapping[str, type] | None, recorder: Recording, rows: Any
@@ -251,77 +245,41 @@ class Run:
         recorded: Recorded | None = None,
     ) -> int:
         """Encode records and hand them over; give their size in bytes."""
-        ledger, transfer = self._ledger, self._transfer
-        if self._encode:
-            bodies, errors = self._encode(shaped.records)
-        else:
-            bodies, errors = encode_chunk(shaped.records, kinds)
-        if self._framing:
-            bodies, astray = self._framing.frame(bodies, shaped.records, shaped.rows, shaped.keys)
-            errors = astray | errors
-        lines, headers = self._requests(shaped, bodies, errors)
-        size = sum(map(len, bodies))
-        if size > transfer.api.limits.max_buffer_bytes:
-            errors |= too_large(shaped.records, bodies, transfer.api.limits.max_buffer_bytes)
-        failed = [_with_key(key, row) for key, row in shaped.failed]
-        unsent = {index: _unsendable(shaped, index, errors[index]) for index in sorted(errors)}
-        if recorded and recorded.stretch.replayed and transfer.api.on_ambiguous == "dead_letter":
-            unsent = {
-                index: unsent.get(index) or _interrupted(shaped, index)
-                for index in range(len(bodies))
-            }
-        dead = dead_of(recorded, shaped, unsent, errors) if recorded else []
-        failed += unsent.values()
+        ledger, packing = self._ledger, self._packing
+        packed = packing.pack(shaped, kinds, first=not ledger.records)
+        size = packed.size
+        unsent = self._unsent(shaped, packed, recorded)
+        dead = dead_of(recorded, shaped, unsent, packed.errors) if recorded else []
+        failed = [*failed_of(shaped), *unsent.values()]
         if unsent:
-            shaped, bodies = shaped.without(unsent), _without(unsent, bodies)
-            lines, headers = _without(unsent, lines), _without(unsent, headers)
+            shaped, packed = shaped.without(unsent), packed.without(unsent)
         ledger.skipped += shaped.skipped
         ledger.unsendable += len(failed)
-        sending = None
-        if recorded:
-            numbers, places = recorded.numbers, recorded.places
-            sending = Sending(_without(unsent, numbers), _without(unsent, places), shaped.records)
-        if keys := self._key_lines(shaped, sending):
-            headers = list(map(bytes.__add__, keys, headers)) if headers else keys
-        origins = self._origins(shaped, sending.numbers if sending else ())
-        turns = shaped.turns
-        self._put(self._handoff.batch(bodies, origins, headers=headers, turns=turns, lines=lines))
+        sending = sending_of(recorded, shaped, unsent) if recorded else None
+        packed = packed.with_keys(packing.key_lines(shaped, self._recorder, sending))
+        self._put(self._batches(shaped, packed, sending))
         if recorded:  # after its batches, so that what has none is known to have none
             self._on_loop(self._delivery.read, recorded.stretch, dead)
         self._fail(failed)
         return size
 
-    def _key_lines(self, shaped: Shaped, sending: Sending | None) -> list[bytes]:
-        """Give the lines with the idempotency keys of records; none where requests have none."""
-        header = self._transfer.api.idempotency_header if self._keys else None
-        if self._recorder and sending:
-            return self._recorder.headers(header, sending)
-        return self._keys.headers(header, shaped.keys) if self._keys and header else []
+    def _unsent(
+        self, shaped: Shaped, packed: Packed, recorded: Recorded | None
+    ) -> dict[int, FailedRow]:
+        """Give by index the records that are not to be sent."""
+        unsent = unsendable(shaped, packed.errors)
+        if recorded and recorded.stretch.replayed and self._gives_up_doubtful:
+            return interrupted(shaped, unsent)
+        return unsent
 
-    def _requests(
-        self, shaped: Shaped, bodies: list[bytes], errors: dict[int, UnencodableError]
-    ) -> tuple[list[bytes], list[bytes]]:
-        """Give the line and the headers that each record makes; empty a body that is not sent."""
-        if self._templates is None:
-            return [], []
-        first = not self._ledger.records
-        rendered = self._templates.render(shaped.records, shaped.rows, first=first)
-        for index in rendered.bare:
-            bodies[index] = b""
-        for index, error in rendered.errors.items():
-            errors.setdefault(index, error)
-        return rendered.lines, rendered.headers
-
-    def _origins(self, shaped: Shaped, numbers: Sequence[int]) -> list[Origin]:
-        """Give where each record comes from; nothing where nobody may ask."""
-        keep = self._transfer.on_error is not None or needs_records(self._transfer.api)
-        values = shaped.records if keep else repeat(None)
-        if numbers:
-            return list(map(Origin, shaped.keys or repeat(None), values, numbers))
-        if self._transfer.on_error is None:
-            return list(map(Origin, shaped.keys))
-        keys: Sequence[Key | None] = shaped.keys or [None] * len(shaped.records)
-        return [Origin(key, value) for key, value in zip(keys, shaped.records, strict=True)]
+    def _batches(self, shaped: Shaped, packed: Packed, sending: Sending | None) -> list[Batch]:
+        return self._handoff.batch(
+            packed.bodies,
+            self._packing.origins(shaped, sending.numbers if sending else ()),
+            headers=packed.headers,
+            turns=shaped.turns,
+            lines=packed.lines,
+        )
 
     def _fail(self, failed: list[FailedRow]) -> None:
         """Tell of rows that cannot be sent at all; stop the run where that is too much."""
@@ -453,47 +411,3 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Give the first error in a group of groups: such are nothing that users should meet."""
     first = group.exceptions[0]
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _with_key(key: Key | None, row: FailedRow) -> FailedRow:
-    """Say in an error of users' code which row it was."""
-    if key:
-        row.exception.add_note(f"in the row with key {', '.join(map(repr, key))}")
-    return row
-
-
-def _without(indexes: Mapping[int, object], items: Sequence[ItemT]) -> list[ItemT]:
-    """Give *items* but for those with these indexes."""
-    if not indexes and isinstance(items, list):
-        return items
-    return [item for index, item in enumerate(items) if index not in indexes]
-
-
-def _interrupted(shaped: Shaped, index: int) -> FailedRow:
-    key: Key | None = shaped.keys[index] if shaped.keys else None
-    error = ExhaustedError(
-        "the run before was interrupted when it may have sent a record"
-        f"{_which(key)}, and on_ambiguous='dead_letter'",
-        key=key,
-    )
-    return FailedRow(shaped.records[index], error)
-
-
-def _which(key: Key | None) -> str:
-    return f" (key {', '.join(map(repr, key))})" if key else ""
-
-
-def _idempotency_keys(transfer: Transfer) -> IdempotencyKeys | None:
-    """Give what makes the keys of a run; None where requests carry none. A run is a pass."""
-    api = transfer.api
-    if transfer.key is None or api.idempotency_header is None or api.records_per_request > 1:
-        return None
-    return IdempotencyKeys(transfer.name or "", secrets.token_bytes(16), len(transfer.key))
-
-
-def _unsendable(shaped: Shaped, index: int, error: UnencodableError) -> FailedRow:
-    key: Key | None = shaped.keys[index] if shaped.keys else None
-    message = f"a record{_which(key)} cannot be sent: {error}"
-    rejection = RejectedError(message, key=key, reason=error.reason)
-    rejection.__cause__ = error
-    return FailedRow(shaped.records[index], rejection)
