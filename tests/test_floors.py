@@ -18,9 +18,8 @@ FLOORS = (
     journal_entry spans pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming row_source
-    sources transfer_spec unsent packing handoff dialer credentials lanes journal_writer
-    committing settling waiting aside outcomes delivery
-    pipeline""",
+    sources transfer_spec fetching unsent packing handoff dialer credentials lanes
+    journal_writer committing settling waiting aside outcomes delivery pipeline""",
     """transfer running letter_office options observe testing file_rows preview config cli
     elasticsearch __init__ __main__""",
 )

@@ -17,13 +17,13 @@ from rowferry import abort
 from rowferry.batching import FIRST_FETCH, Batcher, next_fetch
 from rowferry.delivery import Delivery
 from rowferry.exceptions import TransferError
+from rowferry.fetching import Fetching
 from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
 from rowferry.ledger import Ledger
 from rowferry.letters import needs_records
 from rowferry.packing import Packing, sending_of
 from rowferry.recording import Shaping, dead_of
-from rowferry.records import FailedRow, Report, Row
 from rowferry.row_source import Journaled
 from rowferry.settling import too_many_dead
 from rowferry.transforms import key_of, shape
@@ -57,40 +57,25 @@ class Run:
     """
 
     def __init__(self, transfer: Transfer) -> None:
-        api, limits = transfer.api, transfer.api.limits
         self._transfer = transfer
         self._job = abort.begin()
         self._ledger = Ledger(transfer.total)
-        self._handoff = Handoff(
-            Batcher(
-                api.format.join,
-                size=api.records_per_request,
-                max_bytes=min(api.batch_bytes, limits.max_buffer_bytes),
-                splittable=split_of(api.format) is not None,
-            ),
-            self._ledger,
-            max_bytes=limits.max_buffer_bytes,
-            max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
-            linger=api.batch_linger,
-        )
+        self._packing = Packing(transfer)
+        self._fetching = Fetching(self._ledger, transfer.limit, self._check)
+        self._handoff = _handoff(transfer, self._ledger)
         self._delivery = Delivery(
-            api,
+            transfer.api,
             transfer.budget,
             self._ledger,
             self._handoff,
             keep_going=transfer.goes_on,
             on_stop=self.stop,
         )
-        self._packing = Packing(transfer)
         self._recorder: Recording | None = None
-        self._exhausted = False
-        self._gives_up_doubtful = api.on_ambiguous == "dead_letter"
+        self._gives_up_doubtful = transfer.api.on_ambiguous == "dead_letter"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._delivering = threading.Event()
         self._delivered = threading.Event()
-        self._rows: Rows | None = None
-        self._fetching = threading.Lock()
-        self._interrupting = threading.Lock()
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._observed_at = 0.0
@@ -136,7 +121,7 @@ class Run:
         """Hand over all rows, then serve callbacks until everything is settled; never raises."""
         self._guarded(self._delivering.wait)
         self._guarded(self._read_all)
-        self._on_loop(self._delivery.end, self._exhausted)
+        self._on_loop(self._delivery.end, self._fetching.exhausted)
         while not self._guarded(self._serve_until_delivered):
             pass
         self._guarded(self._serve_last)
@@ -156,7 +141,7 @@ class Run:
 
     def _read_all(self) -> None:
         self._check()
-        rows = self._rows = self._open(self._transfer.source)
+        rows = self._open(self._transfer.source)
         try:
             self._hand_over_all(rows)
             self._put(self._handoff.flush())
@@ -184,7 +169,7 @@ class Run:
     def _hand_over_all(self, rows: Rows) -> None:
         transfer = self._transfer
         count = min(FIRST_FETCH, transfer.chunk_size)
-        while chunk := self._fetch(rows, count):
+        while chunk := self._fetching.fetch(rows, count):
             kinds = rows.kinds if transfer.rows_as_read else None
             if self._recorder is None:
                 size = self._hand_over(self._shape(chunk), kinds)
@@ -192,22 +177,6 @@ class Run:
                 size = self._hand_over_recorded(chunk, kinds, self._recorder, rows)
             waited = self._make_room()
             count = next_fetch(count, size, transfer.chunk_size, waited=waited)
-
-    def _fetch(self, rows: Rows, count: int) -> list[Row]:
-        """Give the next chunk; an empty one at the end or at the limit."""
-        limit = self._transfer.limit
-        if limit is not None:
-            count = min(count, limit - self._ledger.read)
-        if not count:
-            return []
-        with self._fetching:
-            self._check()
-            chunk = rows.fetch(count)
-        with self._interrupting:  # one that came too late must not hit what follows
-            self._check()
-        self._ledger.read += len(chunk)
-        self._exhausted = not chunk
-        return chunk if isinstance(chunk, list) else list(chunk)
 
     def _shape(self, chunk: list[Row], keys: RowKeys | None = None) -> Shaped:
         transfer = self._transfer
@@ -371,14 +340,7 @@ class Run:
 
     def _interrupt_fetch_soon(self) -> None:
         if self._loop:
-            self._loop.run_in_executor(None, self._interrupt_fetch)
-
-    def _interrupt_fetch(self) -> None:
-        """Let a fetch that is waiting for its source end soon, though it may only just begin."""
-        with self._interrupting:
-            while self._rows and self._fetching.locked():
-                self._rows.interrupt()
-                time.sleep(_CALLBACKS_EACH)
+            self._loop.run_in_executor(None, self._fetching.interrupt)
 
     def _on_loop(self, function: Callable[..., None], *args: object) -> None:
         """Call *function* on the event loop, unless that has ended."""
@@ -411,3 +373,21 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Give the first error in a group of groups: such are nothing that users should meet."""
     first = group.exceptions[0]
     return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _handoff(transfer: Transfer, ledger: Ledger) -> Handoff:
+    """Give the room between the two halves of a run, and what gathers records into batches."""
+    api, limits = transfer.api, transfer.api.limits
+    batcher = Batcher(
+        api.format.join,
+        size=api.records_per_request,
+        max_bytes=min(api.batch_bytes, limits.max_buffer_bytes),
+        splittable=split_of(api.format) is not None,
+    )
+    return Handoff(
+        batcher,
+        ledger,
+        max_bytes=limits.max_buffer_bytes,
+        max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
+        linger=api.batch_linger,
+    )
