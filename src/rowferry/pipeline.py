@@ -63,14 +63,7 @@ class Run:
         self._packing = Packing(transfer)
         self._fetching = Fetching(self._ledger, transfer.limit, self._check)
         self._handoff = _handoff(transfer, self._ledger)
-        self._delivery = Delivery(
-            transfer.api,
-            transfer.budget,
-            self._ledger,
-            self._handoff,
-            keep_going=transfer.goes_on,
-            on_stop=self.stop,
-        )
+        self._delivery = Delivery(transfer, self._ledger, self._handoff, self.stop)
         self._recorder: Recording | None = None
         self._gives_up_doubtful = transfer.api.on_ambiguous == "dead_letter"
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -112,7 +112,7 @@ MISTAKES = (
                 "delivery.py",
                 """
         except BaseException:
-            self._over = True
+            self._dispatching.over = True
             raise
 """,
                 """
