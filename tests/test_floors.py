@@ -19,7 +19,8 @@ FLOORS = (
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming row_source
     sources transfer_spec fetching unsent packing handoff dialer credentials lanes
-    journal_writer committing settling waiting aside outcomes dispatching delivery pipeline""",
+    journal_writer committing settling waiting aside dividing pacing retrying outcomes
+    dispatching delivery pipeline""",
     """transfer running letter_office options observe testing file_rows preview config cli
     elasticsearch __init__ __main__""",
 )

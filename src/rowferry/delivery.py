@@ -16,12 +16,15 @@ from rowferry.committing import Committing
 from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
 from rowferry.dispatching import Dispatching
+from rowferry.dividing import Dividing
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
 from rowferry.http.connection import ExchangeError
 from rowferry.http.long_answers import LongAnswers
 from rowferry.outcomes import Outcomes
+from rowferry.pacing import Pacing
 from rowferry.retry import RetryBudget
+from rowferry.retrying import Retrying
 from rowferry.settling import Settling
 from rowferry.waiting import Timers, Waiting
 
@@ -73,10 +76,8 @@ class Delivery:
         share = self._api.answer_share
         self._long_answers = LongAnswers(share) if self._api.reads_items else None
         self._committing: Committing | None = None
-        self._ended = False
         self._exhausted = False
         self._all_settled = False
-        self._stopping = False
         self._grace: asyncio.TimerHandle | None = None
         self._over_soon = asyncio.Event()
         self._take_credentials()
@@ -105,19 +106,35 @@ class Delivery:
             handoff,
             keep_going=transfer.goes_on,
             redact=credentials.redact,
+            on_rejected=self._settled,
+            on_stop=self._halt,
+        )
+        on_ready = self._dispatching.dispatch
+        self._pacing = pacing = Pacing(api, ledger, gate, waiting, timers, on_ready)
+        self._dividing = dividing = Dividing(api.format, handoff, waiting, settling)
+        retrying = Retrying(
+            api,
+            ledger,
+            handoff,
+            gate=gate,
+            waiting=waiting,
+            timers=timers,
+            settling=settling,
+            dividing=dividing,
+            on_ready=on_ready,
             on_stop=self._halt,
         )
         self._outcomes = Outcomes(
             api,
             ledger,
-            handoff,
             credentials=credentials,
-            gate=gate,
             waiting=waiting,
             settling=settling,
-            timers=timers,
-            on_ready=self._dispatching.dispatch,
-            on_settled=self._settled,
+            pacing=pacing,
+            dividing=dividing,
+            retrying=retrying,
+            on_ready=on_ready,
+            on_delivered=self._settled,
             on_stop=self._halt,
         )
 
@@ -133,7 +150,7 @@ class Delivery:
                 ticking.cancel()
         finally:
             if self._committing:
-                complete = self._exhausted and self._all_settled and not self._stopping
+                complete = self._exhausted and self._all_settled and not self._waiting.stopped
                 await self._committing.close(complete=complete)
             await self._close()
 
@@ -161,7 +178,7 @@ class Delivery:
     def _let_go(self, batches: list[Batch]) -> None:
         """Let batches be sent from now on."""
         self._waiting.add(batches)
-        self._outcomes.divide_new()
+        self._dividing.divide_new()
         self._dispatching.dispatch()
 
     def keep(self, book: Book) -> None:
@@ -183,15 +200,15 @@ class Delivery:
 
     def end(self, exhausted: bool = True) -> None:
         """Note that no more batches will come; *exhausted*: since there are no more rows."""
-        self._ended = self._outcomes.ended = True
+        self._waiting.ended = True
         self._exhausted = exhausted
         self._look_for_the_end()
 
     def stop(self) -> None:
         """Send nothing more; let what is in flight finish for at most the budget's grace."""
-        if self._stopping:
+        if self._waiting.stopped:
             return
-        self._stopping = self._outcomes.stopping = True
+        self._waiting.stopped = True
         self._timers.cancel()
         self._finish()
         loop = asyncio.get_running_loop()
@@ -243,7 +260,7 @@ class Delivery:
         if lane.batch:
             now = monotonic()
             if response.limited:
-                self._outcomes.heed(response, now)
+                self._pacing.heed(response, now)
             delivered = self._ledger.delivered
             self._outcomes.act(lane, lane.batch, response, now)
             if self._ledger.delivered > delivered:
@@ -289,7 +306,7 @@ class Delivery:
                 return None
             now = monotonic()
             if response.limited:
-                self._outcomes.heed(response, now)
+                self._pacing.heed(response, now)
             lane.batch = None
             took(now - connection.sent_at)
             settling.deliver(batch)
@@ -352,7 +369,7 @@ class Delivery:
         self._look_for_the_end()
 
     def _look_for_the_end(self) -> None:
-        if self._ended and not self._dispatching.over and self._settling.only_held:
+        if self._waiting.ended and not self._dispatching.over and self._settling.only_held:
             self._settling.release()
             self._all_settled = True
             self._finish()
