@@ -31,7 +31,6 @@ from rowferry.waiting import Timers, Waiting
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
 
-    from rowferry.api import Api
     from rowferry.batches import Batch, Response
     from rowferry.handoff import Handoff
     from rowferry.journal_entry import Book
@@ -69,12 +68,23 @@ class Delivery:
         self._ledger = ledger
         self._handoff = handoff
         self._on_stop = on_stop
-        self._join_parts(transfer, self._api)
+        api = self._api
+        self._gate = Gate(api.limits, monotonic())
+        self._waiting = Waiting(RetryBudget(monotonic()))
+        self._timers = Timers()
+        self._dispatching = Dispatching(
+            self._gate, self._waiting, ledger, api.limits.workers, self._begin
+        )
+        self._dialer = Dialer(api, ledger)
+        self._credentials = self._new_credentials()
+        self._settling = self._new_settling(goes_on=transfer.goes_on)
+        self._pacing = self._new_pacing()
+        self._dividing = Dividing(api.format, handoff, self._waiting, self._settling)
+        self._outcomes = self._new_outcomes(self._new_retrying())
         self._head = self._credentials.head
         self._success: Collection[int] = frozenset()
-        self._signs = hasattr(self._api.scheme, "sign")
-        share = self._api.answer_share
-        self._long_answers = LongAnswers(share) if self._api.reads_items else None
+        self._signs = hasattr(api.scheme, "sign")
+        self._long_answers = LongAnswers(api.answer_share) if api.reads_items else None
         self._committing: Committing | None = None
         self._exhausted = False
         self._all_settled = False
@@ -82,58 +92,66 @@ class Delivery:
         self._over_soon = asyncio.Event()
         self._take_credentials()
 
-    def _join_parts(self, transfer: Transfer, api: Api) -> None:
-        """Make the parts of a delivery, and tell them of one another."""
-        ledger, handoff = self._ledger, self._handoff
-        self._gate = gate = Gate(api.limits, monotonic())
-        self._waiting = waiting = Waiting(RetryBudget(monotonic()))
-        self._timers = timers = Timers()
-        self._dialer = dialer = Dialer(api, ledger)
-        self._dispatching = Dispatching(gate, waiting, ledger, api.limits.workers, self._begin)
-        self._credentials = credentials = Credentials(
-            api,
-            ledger,
-            gate,
-            dialer,
+    # its parts
+
+    def _new_credentials(self) -> Credentials:
+        return Credentials(
+            self._api,
+            self._ledger,
+            self._gate,
+            self._dialer,
             start=self._start,
             on_change=self._take_credentials,
             on_stop=self._halt,
         )
-        self._settling = settling = Settling(
-            api,
-            transfer.budget,
-            ledger,
-            handoff,
-            keep_going=transfer.goes_on,
-            redact=credentials.redact,
+
+    def _new_settling(self, *, goes_on: bool) -> Settling:
+        return Settling(
+            self._api,
+            self._budget,
+            self._ledger,
+            self._handoff,
+            keep_going=goes_on,
+            redact=self._credentials.redact,
             on_rejected=self._settled,
             on_stop=self._halt,
         )
-        on_ready = self._dispatching.dispatch
-        self._pacing = pacing = Pacing(api, ledger, gate, waiting, timers, on_ready)
-        self._dividing = dividing = Dividing(api.format, handoff, waiting, settling)
-        retrying = Retrying(
-            api,
-            ledger,
-            handoff,
-            gate=gate,
-            waiting=waiting,
-            timers=timers,
-            settling=settling,
-            dividing=dividing,
-            on_ready=on_ready,
+
+    def _new_pacing(self) -> Pacing:
+        return Pacing(
+            self._api,
+            self._ledger,
+            self._gate,
+            self._waiting,
+            self._timers,
+            self._dispatching.dispatch,
+        )
+
+    def _new_retrying(self) -> Retrying:
+        return Retrying(
+            self._api,
+            self._ledger,
+            self._handoff,
+            gate=self._gate,
+            waiting=self._waiting,
+            timers=self._timers,
+            settling=self._settling,
+            dividing=self._dividing,
+            on_ready=self._dispatching.dispatch,
             on_stop=self._halt,
         )
-        self._outcomes = Outcomes(
-            api,
-            ledger,
-            credentials=credentials,
-            waiting=waiting,
-            settling=settling,
-            pacing=pacing,
-            dividing=dividing,
+
+    def _new_outcomes(self, retrying: Retrying) -> Outcomes:
+        return Outcomes(
+            self._api,
+            self._ledger,
+            credentials=self._credentials,
+            waiting=self._waiting,
+            settling=self._settling,
+            pacing=self._pacing,
+            dividing=self._dividing,
             retrying=retrying,
-            on_ready=on_ready,
+            on_ready=self._dispatching.dispatch,
             on_delivered=self._settled,
             on_stop=self._halt,
         )
@@ -244,7 +262,7 @@ class Delivery:
         lane.sending = True
         self._ledger.begin_request()
         try:
-            response = await connection.send(self._request(lane, batch))
+            response = await connection.send(self.request(lane, batch))
         except ExchangeError as failure:
             if failure.remedy:
                 self._halt(self._dialer.given_up(failure, failure.remedy))
@@ -266,7 +284,7 @@ class Delivery:
             if self._ledger.delivered > delivered:
                 self._credentials.worked(lane.head)
 
-    def _request(self, lane: Lane, batch: Batch) -> bytes:
+    def request(self, lane: Lane, batch: Batch) -> bytes:
         """Give the request of a batch that is sent now."""
         lane.batch = batch
         lane.delivered_before = self._ledger.delivered
@@ -321,7 +339,7 @@ class Delivery:
             if new and gate.places < gate.allowed:
                 dispatching.dispatch()
             ledger.requests += 1
-            return self._request(lane, batch)
+            return self.request(lane, batch)
 
         return follow_up
 
