@@ -14,8 +14,8 @@ FLOORS = (
     """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
     json_text key_text keyset ledger limits logs mounts ordering places quota redaction refusals
     retry row_factories splitting sql templates transforms values verdict watermark""",
-    """databases formats http auth heads api positions lock letters journal_schema journal_file
-    journal_entry spans pass_book recording letter_book journal""",
+    """databases formats http auth heads api_checks api positions lock letters journal_schema
+    journal_file journal_entry spans pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming row_source
     sources transfer_spec fetching unsent packing handoff dialer credentials lanes
