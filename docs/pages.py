@@ -3,9 +3,10 @@ Lays out the pages of the site in build/pages, where MkDocs finds them.
 
     python docs/pages.py
 
-The documents stay where GitHub shows them: in docs/, and a few at the root. Here each gets its place
-in the site, an example becomes a page with its code, and the links between them are turned to where
-they lead now. A link to a file that has no place in the site is left, so that MkDocs tells of it.
+The documents stay where GitHub shows them: in docs/, and a few at the root. Here each gets its
+place in the site, an example becomes a page with its code, and links between them are turned to
+where they lead now. A link to a file that has no place in the site is left, so that MkDocs tells
+of it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ KINDS = ("*.md", "*.svg", "*.png", "*.css", "*.js")
 """What is taken from docs/, its folders included."""
 
 _LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
+_ROW = re.compile(r"^\|.*$", re.MULTILINE)
+_CODE = re.compile(r"`[^`]+`")
 
 
 def place_of(file: str) -> str | None:
@@ -55,6 +58,15 @@ def turned(text: str, file: str) -> str:
     return _LINK.sub(link, text)
 
 
+def with_plain_pipes(text: str) -> str:
+    """Take the backslashes away that GitHub wants before a | in the code of a table."""
+
+    def plain(code: re.Match[str]) -> str:
+        return code[0].replace("\\|", "|")
+
+    return _ROW.sub(lambda row: _CODE.sub(plain, row[0]), text)
+
+
 def summary(code: str) -> str:
     """Give the first line of the docstring of an example."""
     return (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0]
@@ -63,12 +75,17 @@ def summary(code: str) -> str:
 def page_of(example: Path) -> str:
     """Give the page that shows an example."""
     code = example.read_text(encoding="utf-8")
-    return f"# {example.name}\n\n{summary(code)}\n\n````python\n{code}````\n"
+    return f"# {example.name}\n\n````python\n{code}````\n"
 
 
 def page_of_examples(examples: list[Path]) -> str:
     """Give the page that lists them."""
-    lines = ["# Examples", "", "Scripts to start from, in the folder `examples`; each runs as it is.", ""]
+    lines = [
+        "# Examples",
+        "",
+        "Scripts to start from, in the folder `examples`; each runs as it is.",
+        "",
+    ]
     for example in examples:
         told = summary(example.read_text(encoding="utf-8"))
         lines.append(f"* [{example.name}]({example.stem}.md): {told[:1].lower()}{told[1:]}")
@@ -89,7 +106,8 @@ def main() -> None:
     for path in [*documents, *(ROOT / name for name in PLACES)]:
         file = path.relative_to(ROOT).as_posix()
         if path.suffix == ".md":
-            write(place_of(file) or file, turned(path.read_text(encoding="utf-8"), file))
+            text = with_plain_pipes(path.read_text(encoding="utf-8"))
+            write(place_of(file) or file, turned(text, file))
         else:
             copy = PAGES / (place_of(file) or file)
             copy.parent.mkdir(parents=True, exist_ok=True)

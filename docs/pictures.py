@@ -3,9 +3,10 @@ Makes the pictures in docs/pictures from what the commands really print, and how
 
     python docs/pictures.py
 
-Each command runs on a terminal of its own, with a table of readings in SQLite and an API on loopback.
-A picture whose words are those of the one that is there is left as it is, since times and rates are
-never the same; the page's are made where they are missing (delete them to have them made anew).
+Each command runs on a terminal of its own, with a table of readings in SQLite and an API on
+loopback. A picture whose words are those of the one that is there is left as it is, since times and
+rates are never the same; the page's are made where they are missing (delete them to have them made
+anew).
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ PORT = "8080"
 """Shown instead of the one that the API got from the system."""
 
 READINGS = 6_000
+REFUSED = range(1_000, READINGS, 1_997)
+UNLUCKY = range(400, READINGS, 401)
+"""The readings that the API never takes, and not at once."""
+
 
 JOB = """\
 [jobs.readings]
@@ -76,9 +81,9 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DO
 def behave(request: Received) -> Reply:
     """Take 20 ms; be out of order now and then, and never take some."""
     number = request.json()["id"] if request.body else 0
-    if number % 1_997 == 1_000:
+    if number in REFUSED:
         return Answer(status=422, body=b'{"error": "celsius is out of range"}', delay=0.02)
-    if number % 401 == 400 and request.attempt == 1:
+    if number in UNLUCKY and request.attempt == 1:
         return Answer(status=503, delay=0.02)
     return Answer(delay=0.02)
 
@@ -146,7 +151,10 @@ def frames(shown: str) -> list[str]:
 def screenshots(page: Path) -> None:
     """Write how the page about a run looks by day and by night, where that is missing."""
     chromium = shutil.which("chromium")
-    for scheme, options in {"light": (), "dark": ("--blink-settings=preferredColorScheme=0",)}.items():
+    for scheme, options in {
+        "light": (),
+        "dark": ("--blink-settings=preferredColorScheme=0",),
+    }.items():
         place = PICTURES / f"report-{scheme}.png"
         if chromium is None or place.exists():
             continue

@@ -30,11 +30,10 @@ class Signatures(griffe.Extension):
     """Put right what was read of a package."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Go through its modules."""
-        raised = {name: f"{pkg.path}.exceptions.{name}" for name in pkg["exceptions"].classes}
+        """Go through its modules, which find the exceptions in the package."""
+        for name in pkg["exceptions"].classes:
+            pkg.set_member(name, griffe.Alias(name, f"{pkg.path}.exceptions.{name}"))
         for module in modules_of(pkg):
-            for name in raised.keys() - module.members.keys():
-                module.imports.setdefault(name, raised[name])
             for function in functions_of(module):
                 put_right(function)
 
@@ -83,7 +82,7 @@ def running(function: griffe.Function) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """Give what stands for a value in a signature; nothing where that is no better than its name."""
+    """Give what stands for a value in a signature; nothing where its name is better."""
     if inspect.isfunction(value):
         return value.__name__
     if is_dataclass(value) and value == type(value)():
