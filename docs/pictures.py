@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 PICTURES = Path(__file__).parent / "pictures"
 COLUMNS = 100
+RUN = "rowferry run job.toml --report run.html"
 PORT = "8080"
 """Shown instead of the one that the API got from the system."""
 
@@ -191,9 +192,9 @@ def main() -> None:
         picture("doctor", "rowferry doctor job.toml", told("doctor", "job.toml"))
         run = told("run", "job.toml", "--report", "run.html")
         bar = frames(run)
-        picture("bar", "rowferry run job.toml", bar[len(bar) // 2].partition("\n")[0])
+        picture("bar", RUN, bar[len(bar) // 2].partition("\n")[0])
         end = run[run.rindex("\r\x1b[2K") :]
-        picture("run", "rowferry run job.toml --report run.html", end)
+        picture("run", RUN, end)
         page = folder / "run.html"
         page.write_text(page.read_text(encoding="utf-8").replace(str(api.port), PORT), "utf-8")
         screenshots(page)
