@@ -4,9 +4,8 @@ Lays out the pages of the site in build/pages, where MkDocs finds them.
     python docs/pages.py
 
 The documents stay where GitHub shows them: in docs/, and a few at the root. Here each gets its
-place in the site, an example becomes a page with its code, and links between them are turned to
-where they lead now. A link to a file that has no place in the site is left, so that MkDocs tells
-of it.
+place in the site, the examples and other code that they lead to become pages with that code, and
+the links are turned to where they lead now. A link to what is not there is left to MkDocs to tell.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ PLACES = {
     "ARCHITECTURE.md": "design.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "examples": "examples.md",
 }
-"""Where the documents of the root are in the site."""
+"""Where in the site is what has a place of its own there."""
 
 KINDS = ("*.md", "*.svg", "*.png", "*.css", "*.js")
 """What is taken from docs/, its folders included."""
@@ -39,21 +39,26 @@ _CODE = re.compile(r"`[^`]+`")
 def place_of(file: str) -> str | None:
     """Give where a file of the repository is in the site; None where it is not in it."""
     path = PurePosixPath(file)
+    if path.suffix == ".py":
+        return f"code/{path.with_suffix('.md')}"
     if path.parts[0] == "docs":
         return str(path.relative_to("docs"))
-    if path.parts[0] == "examples" and path.suffix == ".py":
-        return str(path.with_suffix(".md"))
-    return PLACES.get(file)
+    other = f"code/{file}" if path.suffix not in {"", ".md"} else None
+    return PLACES.get(file, other)
+
+
+def target_of(link: str, file: str) -> str:
+    """Give the file of the repository to which a link in another one leads."""
+    return os.path.normpath(PurePosixPath(file).parent / link)
 
 
 def turned(text: str, file: str) -> str:
     """Give the text of a page of the repository with its links as they are in the site."""
-    here = os.path.dirname(file)  # noqa: PTH120 (paths within the repository, none of this machine)
-    folder = os.path.dirname(place_of(file) or "")  # noqa: PTH120
+    folder = PurePosixPath(place_of(file) or file).parent
 
     def link(match: re.Match[str]) -> str:
-        place = place_of(os.path.normpath(os.path.join(here, match[1])))  # noqa: PTH118
-        return f"]({os.path.relpath(place, folder or '.') if place else match[1]}"
+        place = place_of(target_of(match[1], file))
+        return f"]({os.path.relpath(place, folder) if place else match[1]}"
 
     return _LINK.sub(link, text)
 
@@ -68,54 +73,60 @@ def with_plain_pipes(text: str) -> str:
 
 
 def summary(code: str) -> str:
-    """Give the first line of the docstring of an example."""
-    return (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0]
+    """Give the first paragraph of the docstring of an example."""
+    told = (ast.get_docstring(ast.parse(code)) or "").partition("\n\n")[0]
+    return " ".join(told.split())
 
 
-def page_of(example: Path) -> str:
-    """Give the page that shows an example."""
-    code = example.read_text(encoding="utf-8")
-    return f"# {example.name}\n\n````python\n{code}````\n"
+def page_of(code: Path) -> str:
+    """Give the page that shows code."""
+    return f"# {code.name}\n\n````python\n{code.read_text(encoding='utf-8')}````\n"
 
 
 def page_of_examples(examples: list[Path]) -> str:
     """Give the page that lists them."""
-    lines = [
-        "# Examples",
-        "",
-        "Scripts to start from, in the folder `examples`; each runs as it is.",
-        "",
-    ]
+    lines = []
     for example in examples:
+        name = example.relative_to(ROOT / "examples").as_posix()
         told = summary(example.read_text(encoding="utf-8"))
-        lines.append(f"* [{example.name}]({example.stem}.md): {told[:1].lower()}{told[1:]}")
-    return "\n".join([*lines, ""])
+        lines.append(f"* [{name}]({place_of(f'examples/{name}')}): {told}")
+    return "\n".join(["# Examples", "", "Scripts to start from.", "", *lines, ""])
 
 
-def write(place: str, text: str) -> None:
-    """Write a page of the site."""
-    page = PAGES / place
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text, encoding="utf-8")
+def put(file: str) -> None:
+    """Write or copy a file of the repository to its place in the site."""
+    path, place = ROOT / file, PAGES / (place_of(file) or file)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".py":
+        place.write_text(page_of(path), encoding="utf-8")
+    elif path.suffix == ".md":
+        text = with_plain_pipes(path.read_text(encoding="utf-8"))
+        place.write_text(turned(text, file), encoding="utf-8")
+    else:
+        shutil.copyfile(path, place)
+
+
+def code_behind(file: str) -> set[str]:
+    """Give the files to which a document leads and which are none themselves."""
+    links = _LINK.findall((ROOT / file).read_text(encoding="utf-8"))
+    targets = {target_of(link, file) for link in links}
+    return {one for one in targets if (place_of(one) or "").startswith("code/")}
 
 
 def main() -> None:
     """Lay out all pages, and nothing that was there before."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    documents = [path for kind in KINDS for path in (ROOT / "docs").rglob(kind)]
-    for path in [*documents, *(ROOT / name for name in PLACES)]:
-        file = path.relative_to(ROOT).as_posix()
-        if path.suffix == ".md":
-            text = with_plain_pipes(path.read_text(encoding="utf-8"))
-            write(place_of(file) or file, turned(text, file))
-        else:
-            copy = PAGES / (place_of(file) or file)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-    examples = sorted((ROOT / "examples").glob("*.py"))
-    for example in examples:
-        write(f"examples/{example.stem}.md", page_of(example))
-    write("examples/index.md", page_of_examples(examples))
+    found = [path for kind in KINDS for path in (ROOT / "docs").rglob(kind)]
+    files = {path.relative_to(ROOT).as_posix() for path in found}
+    files |= {name for name in PLACES if name.endswith(".md")}
+    examples = sorted((ROOT / "examples").rglob("*.py"))
+    files |= {path.relative_to(ROOT).as_posix() for path in examples}
+    for file in [one for one in files if one.endswith(".md")]:
+        files |= code_behind(file)
+    for file in files:
+        if (ROOT / file).is_file():
+            put(file)
+    (PAGES / "examples.md").write_text(page_of_examples(examples), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -87,12 +87,15 @@ def pages():
         ("README.md", "[a](docs/guide.md#values)", "[a](guide.md#values)"),
         ("README.md", "![a](docs/pictures/run.svg)", "![a](pictures/run.svg)"),
         ("README.md", "[a](ARCHITECTURE.md)", "[a](design.md)"),
-        ("docs/guide.md", "[a](../examples/load.py)", "[a](examples/load.md)"),
+        ("docs/guide.md", "[a](../examples/load.py)", "[a](code/examples/load.md)"),
+        ("docs/guide.md", "[a](../examples)", "[a](examples.md)"),
+        ("docs/guide.md", "[a](../tests/wire.py)", "[a](code/tests/wire.md)"),
+        ("docs/guide.md", "[a](../examples/one.ipynb)", "[a](code/examples/one.ipynb)"),
         ("docs/guide.md", "[a](../README.md)", "[a](index.md)"),
         ("docs/reference/api.md", "[a](../../CONTRIBUTING.md)", "[a](../contributing.md)"),
         ("docs/reference/api.md", "[a](../guide.md)", "[a](../guide.md)"),
         ("docs/guide.md", "[a](https://example.org/x.md), [b](#b)", None),
-        ("docs/guide.md", "[a](../tests/wire.py)", None),
+        ("docs/guide.md", "[a](../SECURITY.md)", None),
     ],
 )
 def test_links_are_turned_to_where_they_lead_in_the_site(pages, file, link, turned):
