@@ -21,7 +21,7 @@ from rowferry.fetching import Fetching
 from rowferry.formats.contract import split_of
 from rowferry.handoff import Handoff
 from rowferry.ledger import Ledger
-from rowferry.letters import needs_records
+from rowferry.letters import needs_values
 from rowferry.packing import Packing, sending_of
 from rowferry.recording import Shaping, dead_of
 from rowferry.row_source import Journaled
@@ -145,7 +145,7 @@ class Run:
         if not isinstance(source, Journaled):
             return source.open()
         transfer, ledger = self._transfer, self._ledger
-        looked_at = needs_records(transfer.api)
+        looked_at = needs_values(transfer.api)
         self._recorder = source.journal.open(
             Shaping(
                 transfer.transform,
