@@ -24,7 +24,16 @@ RECIPES = Path(__file__).parent.parent / "examples" / "cookbook"
 MARK = "# Below is a run of it: a database, an API, and what arrived.\n"
 
 NEEDS: dict[str, tuple[str, ...]] = {
-    "What is in the rows": ("geometry_as_geojson",),
+    "What is in the rows": (
+        "geometry_as_geojson",
+        "jsonb_passed_through",
+        "parent_with_children",
+    ),
+    "What the API wants, and answers": (
+        "paging_api_with_207",
+        "put_by_id",
+        "delete_what_is_gone",
+    ),
 }
 """The recipes, by what they are needed for, in the order of the page."""
 
