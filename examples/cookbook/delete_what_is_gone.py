@@ -8,17 +8,17 @@ remember how far that was; nothing is written into the database.
 
 * **404 and 410 mean that it is done**: the thing is gone, by this run, an earlier one, or somebody
   else. So they are in `success_status`. The price: with a wrong URL every DELETE would look done.
-  Therefore the job first asks for the collection itself, by HEAD, and stops where that is not there.
+  So the job asks for the collection itself first, by HEAD, and stops where that is not there.
 * **What came back**: a thing that was deleted and made anew has a tombstone, and must not be
   deleted. The query leaves out what is in the table again.
 * The key is `seq`, since one id may have several tombstones. `ordering_key` is not needed: DELETE
   twice, in any order, comes to the same.
 * A DELETE has no body where its URL has a column.
-* A thing that the API will not delete (409: something refers to it) is a dead letter, and the others
-  go on. `retry_dead_letters` tries it again, also if there is a new thing with its id meanwhile.
+* A thing that the API will not delete (409: something refers to it) is a dead letter, and the
+  others go on. `retry_dead_letters` tries it again, also if a new thing has its id meanwhile.
 * Numbers of a sequence may be committed out of order: a tombstone that commits late, below what was
   already read, would never be seen. `lag` reads so many numbers again in each run, and sends only
-  what is new. Choose it larger than what one busy moment writes.
+  what is new. Choose it larger than what is written while a transaction is open.
 * Old tombstones may be removed once a run ended with exit code 0 or 3. Keep those within the lag.
 """
 

@@ -9,7 +9,7 @@ the dead letter.
 
 * Each item means what it would mean for that record alone: 201 is settled, 429 and 503 go again in
   a page of their own, and 422 is dead. What the page says was taken is not sent again.
-* Some APIs answer in an order of their own, and say which record an item is of. Sort by it, as here.
+* Some APIs answer in an order of their own, and say which record an item is of. Sort by that.
 * Some leave out what went well. Then the function has to fill the gaps; it sees the answer only, so
   the answer has to say how many there were.
 * Fewer or more statuses than records, or a function that raises, leave open what became of that

@@ -1,11 +1,11 @@
 """
 PUT to a path of each row.
 
-Each row has a place of its own in the API, `/things/{id}`, and a PUT brings it to what the row says.
-Sent twice it is the same as sent once, so that retries and restarts do no harm, and no
-Idempotency-Key is needed. Three answers are worth a thought:
+Each row has a place of its own in the API, `/things/{id}`, and a PUT brings it to what the row
+says. Sent twice it is the same as sent once, so that no Idempotency-Key is needed. Three answers
+are worth a thought:
 
-* **404**: the API has no such thing, and makes none by PUT. It becomes a dead letter; `settle` below
+* **404**: the API has no such thing, and makes none by PUT. It becomes a dead letter; `settle`
   sends those to the collection by POST, each with an Idempotency-Key of its own. (Some APIs answer
   412 where a request with `If-Match` finds nothing.)
 * **412**: `If-Match` carries the ETag that the API gave when the thing was last read, so that what
