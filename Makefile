@@ -16,7 +16,7 @@ TORTURE ?=
 # How long the fuzzer goes on, in libFuzzer's words.
 FUZZ ?= -runs=1000000
 
-.PHONY: demo test check fuzz bench bench-databases docs torture mutants clean
+.PHONY: demo test check fuzz bench bench-databases bench-story docs torture mutants clean
 
 $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
@@ -51,6 +51,10 @@ bench: $(PEERS_READY)  ## the figures of docs/performance.md (nginx and wrk wher
 
 bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md, ETLHelper beside
 	$(BIN)/python benchmarks/databases.py $(BENCH)
+
+bench-story: $(PEERS_READY)  ## the figures and pictures of docs/story.md: four programs side by side
+	$(BIN)/python benchmarks/story.py $(BENCH)
+	$(BIN)/python benchmarks/story_report.py
 
 docs: $(READY)  ## the tables of options, and the pages of figures that were published last
 	$(BIN)/python docs/tables.py

@@ -276,7 +276,12 @@ class Outcomes:
         probe = lane.probe and outage is not None and retry.max_retries > 0
         attempts = before.after(verdict.fate, broken=response is None, probe=probe)
         step = retry.next_step(
-            attempts, now, delivered=delivered, outage=outage, proof=self._gate.proof
+            attempts,
+            now,
+            delivered=delivered,
+            outage=outage,
+            proof=self._gate.proof,
+            rtt=self._gate.rtt,
         )
         self._take(step, Failure(batch, attempts, verdict, response))
 
@@ -316,7 +321,7 @@ class Outcomes:
             case Step.AGAIN:
                 self._put_off(batch, verdict.fate, verdict.retry_after or 0.0)
             case Step.ONCE_MORE:
-                self._put_off(batch, verdict.fate, min(retry.max_backoff, retry.max_retry_age))
+                self._put_off(batch, verdict.fate, retry.patience(self._gate.rtt))
             case Step.WAIT:
                 self._gate.close(monotonic())
                 self._waiting.wake()

@@ -193,7 +193,9 @@ class Run:
             ),
             self._ledger,
             max_bytes=limits.max_buffer_bytes,
-            max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
+            max_records=max(
+                2 * transfer.chunk_size, limits.workers * api.records_per_request * 5 // 4
+            ),
             linger=api.batch_linger,
         )
         self._delivery = Delivery(
