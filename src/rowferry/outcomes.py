@@ -34,6 +34,7 @@ LONGEST_PAUSE = 600.0
 """Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
 
 _AFTER_CONFLICT = 1.0
+_PROBLEM_SHOWN = 300
 _UNREAD = 16
 """Answers in a row, from the first on, on which `item_results` raises: it will on any."""
 
@@ -189,7 +190,8 @@ class Outcomes:
             self._reject(piece, RejectedError, rejected, response, status, said=said)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
-            reason = f"{reason} ({pieces.problem})" if pieces.problem else reason
+            if pieces.problem:
+                reason = f"{reason} ({self._settling.said(pieces.problem)[:_PROBLEM_SHOWN]})"
             self._try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _act_on_unread(
@@ -424,7 +426,7 @@ class Outcomes:
         """Settle records that the API will not take; *said* is what it answered of just these."""
         if status is None and response is not None:
             status = response.status
-        answer = self._credentials.redact(said) if said else self._settling.shown(response)
+        answer = self._settling.said(said) if said else self._settling.shown(response)
         rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
         self._settling.reject(rejection, sure=sure)
         self._on_settled(batch)
