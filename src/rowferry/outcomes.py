@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rowferry.settling import Settling
     from rowferry.waiting import Waiting
 
+_PROBLEM_SHOWN = 300
 _UNREAD = 16
 """Answers in a row, from the first on, on which `item_results` raises: it will on any."""
 
@@ -170,7 +171,8 @@ class Outcomes:
             )
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
-            reason = f"{reason} ({pieces.problem})" if pieces.problem else reason
+            if pieces.problem:
+                reason = f"{reason} ({self._settling.said(pieces.problem)[:_PROBLEM_SHOWN]})"
             self._retrying.try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _pass_pieces(self, lane: Lane, pieces: Pieces, pause: float | None, now: float) -> None:

@@ -137,7 +137,7 @@ class Settling:
         """
         if status is None and response is not None:
             status = response.status
-        answer = self._redact(said) if said else self.shown(response)
+        answer = self.said(said) if said else self.shown(response)
         rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
         self._reject(rejection, sure=sure)
         self._on_rejected(batch)
@@ -185,7 +185,11 @@ class Settling:
         """Give the beginning of an answer's body, without what may be secret."""
         if response is None:
             return ""
-        return self._redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
+        return self.said(response.body.decode("utf-8", "replace"))
+
+    def said(self, text: str) -> str:
+        """Give the beginning of what the API said, without what may be secret."""
+        return self._redact(text)[:_ANSWER_SHOWN]
 
     def _message(self, reason: str, answer: str) -> str:
         answer = answer.strip()
