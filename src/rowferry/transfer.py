@@ -76,7 +76,7 @@ def post_rows(
             written.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     transfer = running.of_rows(
         rows,
@@ -154,7 +154,7 @@ def copy_to_api(
             written.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     transfer = running.of_query(
         select_query,
@@ -194,7 +194,7 @@ async def apost_rows(
     Raises:
         ConfigError, TransferError, AbortError: as `post_rows`.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     return await running.run_awaited(running.of_rows(rows, api, **options))
 
@@ -213,6 +213,6 @@ async def acopy_to_api(
     Raises:
         SourceError, ConfigError, TransferError, AbortError: as `copy_to_api`.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     return await running.run_awaited(running.of_query(select_query, conn, api, **options))
