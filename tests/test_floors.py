@@ -15,7 +15,7 @@ FLOORS = (
     json_text key_text keyset ledger limits logs mounts ordering places quota redaction refusals
     retry row_factories splitting sql templates transforms values verdict watermark""",
     """databases formats http auth heads api_checks api positions lock letters journal_schema
-    journal_file journal_entry spans pass_book recording letter_book journal""",
+    journal_status journal_file journal_entry spans pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
     checkpoint_table session_lock checkpoint insert whole_table copying resuming row_source
     sources transfer_spec fetching unsent packing handoff dialer credentials lanes
