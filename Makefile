@@ -55,6 +55,7 @@ bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md
 docs: $(READY)  ## the tables of options, and the pages of figures that were published last
 	$(BIN)/python docs/tables.py
 	cp benchmarks/intro.md docs/performance.md
+	$(BIN)/python benchmarks/plots.py benchmarks/published.json docs/pictures
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
 ifneq ($(wildcard benchmarks/published_databases.json),)
 	cp benchmarks/databases_intro.md docs/databases-performance.md
