@@ -22,7 +22,7 @@ Scenarios = dict[str, dict[str, Any]]
 
 ADAPTIVE = tuple(f"adaptive {kind}" for kind in ("steady", "jittery", "slowing", "refusing"))
 OUTAGE = tuple(f"outage {kind}" for kind in ("503", "closed"))
-MEMORY = ("memory S2", "memory S3")
+MEMORY = ("memory S2", "memory S3", "growth S2", "growth S3")
 
 
 class Figure(NamedTuple):
@@ -31,14 +31,14 @@ class Figure(NamedTuple):
 
     Attributes:
         name: in a file's name.
-        of: gives it of a run.
+        of: gives it of a run; None where that has none.
         more: whether more is better.
         scenarios: where it is shown.
     """
 
     name: str
     what: str
-    of: Callable[[Run], float]
+    of: Callable[[Run], float | None]
     form: str
     more: bool
     scenarios: tuple[str, ...]
@@ -94,11 +94,12 @@ def _good(scenario: dict[str, Any]) -> list[Run]:
     return [run for run in scenario["runs"] if not run["failure"]]
 
 
-def _bars(scenario: dict[str, Any], figure: Figure) -> list[Bar]:
-    """Give a bar for each peer, in the order of the runs."""
+def bars_of(scenario: dict[str, Any], figure: Figure) -> list[Bar]:
+    """Give a bar for each peer that tells the figure, in the order of the runs."""
     peers: dict[str, list[Run]] = {}
     for run in _good(scenario):
-        peers.setdefault(run["peer"], []).append(run)
+        if figure.of(run) is not None:
+            peers.setdefault(run["peer"], []).append(run)
     return [
         Bar(name, runs[0]["kind"], tuple(map(figure.of, runs)), figure.form)
         for name, runs in peers.items()
@@ -110,7 +111,7 @@ def _bars(scenario: dict[str, Any], figure: Figure) -> list[Bar]:
 
 def _compared(scenario: dict[str, Any], figure: Figure) -> Chart:
     """Give the chart of all peers in a scenario, the best first."""
-    unsorted = _bars(scenario, figure)
+    unsorted = bars_of(scenario, figure)
     better = "more" if figure.more else "less"
     name = scenario["name"]
     return Chart(
@@ -176,7 +177,7 @@ def _adaptive(scenarios: Scenarios) -> Chart:
     """Give the chart of the adaptive number of requests in flight beside fixed ones."""
     groups = tuple(
         Group(
-            tuple(_unlike_adaptive(_sorted(_bars(each, RATE), RATE))),
+            tuple(_unlike_adaptive(_sorted(bars_of(each, RATE), RATE))),
             f"{name.split()[-1]}: {each['shows']}",
         )
         for name, each in scenarios.items()
@@ -227,7 +228,7 @@ def _counted(scenarios: Scenarios, name: str, form: str) -> Iterator[Bar]:
     of = Figure("", "", lambda run: run["counted"][name], form, more=False, scenarios=())
     for scenario, each in scenarios.items():
         kind = scenario.split()[-1]
-        for bar in _unlike_adaptive(_bars(each, of)):
+        for bar in _unlike_adaptive(bars_of(each, of)):
             yield Bar(f"{kind}: {bar.name}", bar.kind, bar.values, form, "never")
 
 

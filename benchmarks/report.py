@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import bars
+import better
 import goals
 import plots
 
@@ -62,6 +63,7 @@ def render(
         _setting(results),
         *note,
         goals.table_of(results, wanted),
+        better.section(results),
         *(_scenario(each, pictures.get(each["name"], ())) for each in results["scenarios"]),
     ]
     if "start_up" in results:

@@ -12,6 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import bars
+import better
 import plots
 import report
 
@@ -188,3 +189,18 @@ def test_a_picture_follows_what_the_reader_prefers_and_fetches_nothing():
 
 def test_a_run_that_is_printed_has_no_pictures():
     assert "](pictures/" not in report.render(PUBLISHED)
+
+
+def test_the_page_says_where_a_peer_is_better():
+    ours = run("ours", 2, kind="ours")
+    told = better.section(results(scenario("S1", ours, run("quick", 1), run("slow", 3))))
+    assert told.splitlines()[2:] == [
+        "* S1, rows a second: quick 1,000, for ours 500.",
+        "* S1, µs of the client's CPU a row: quick 500.0, for ours 1,000.0.",
+    ]
+    limit = run("limit", 1, kind="limit") | {"rss_mib": None}
+    assert better.section(results(scenario("S1", ours, limit, run("slow", 3)))) == better.NONE
+    small = run("small", 3) | {"rss_mib": 10.0}
+    assert "MiB of peak RSS: small 10.0, for ours 40.0" in better.section(
+        results(scenario("S1", ours, small))
+    )
