@@ -71,6 +71,7 @@ ifneq ($(wildcard benchmarks/published_databases.json),)
 endif
 	$(BIN)/python docs/cookbook.py
 	$(BIN)/python benchmarks/story_report.py
+	$(BIN)/python benchmarks/readme_report.py
 	$(BIN)/python docs/pages.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "look at build/site/index.html"
