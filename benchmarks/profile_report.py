@@ -13,14 +13,15 @@ from statistics import median
 from typing import Any
 
 METHOD = """\
-`make profile` asks what each microsecond of a row is spent on. `perf` looks {frequency} times in a
-second of CPU at what the client runs: in C, in the kernel, and in Python, whose functions Python's
-own perf trampoline names. Each look is counted for the innermost Python function, whatever C code
-or system call that is in. What loopback does with a request on its way to the server runs in the
-kernel on the writer's account, and is a part of "write". A few layers go by the names of C
-functions: garbage collection, the interpreter's lock, and uvloop's reading, writing and waiting.
-The transfer is warm: imports are done before. Rows are read from PostgreSQL, as everywhere here,
-and not transformed; the number of requests in flight is adaptive.
+`make profile` (with `linux-perf`, and Python 3.12 or later) asks what each microsecond of a row is
+spent on. `perf` looks {frequency} times in a second of CPU at what the client runs: in C, in the
+kernel, and in Python, whose functions Python's own perf trampoline names. Each look is counted for
+the innermost Python function, whatever C code or system call that is in. What loopback does with a
+request on its way to the server runs in the kernel on the writer's account, and is a part of
+"write". A few layers go by the names of C functions: garbage collection, the interpreter's lock,
+and uvloop's reading, writing and waiting. The transfer is warm: imports are done before. Rows are
+read from PostgreSQL, as everywhere here, and not transformed; the number of requests in flight is
+adaptive.
 
 The CPU a row is the median of turns without `perf`; its samples only say the shares. With `perf`
 and the trampoline the CPU a row was {distortion} of that without. The trampoline is one more call
