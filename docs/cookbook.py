@@ -26,7 +26,8 @@ MARK = "# Below is a run of it: a database, an API, and what arrived.\n"
 NEEDS: dict[str, tuple[str, ...]] = {
     "What is in the rows": ("geometry_as_geojson", "jsonb_passed_through", "parent_with_children"),
     "What else holds rows": ("csv_to_api",),
-    "What the API asks for": ("hmac_signed", "rate_limited_api"),
+    "What the API asks for": ("put_by_id", "delete_what_is_gone", "hmac_signed"),
+    "How the API answers": ("paging_api_with_207", "rate_limited_api"),
     "When it runs, and where": ("nightly_incremental", "scheduler_task", "in_a_notebook"),
     "What is done afterwards": ("retry_dead_letters",),
 }

@@ -11,8 +11,8 @@ it.
   `SDO_CS.TRANSFORM(…, 4326)` see to that; for a column that holds them already they may go.
 * `ST_AsGeoJSON` keeps nine digits after the point unless it is told how many:
   `ST_AsGeoJSON(shape, 6)`.
-* PostGIS has no GeoJSON for curves, and does not transform a shape whose SRID is 0. Such a row fails
-  the query, and the run stops. `ST_CurveToLine` and `ST_SetSRID` in the query mend that.
+* PostGIS has no GeoJSON for curves, and does not transform a shape whose SRID is 0. Such a row
+  fails the query, and the run stops. `ST_CurveToLine` and `ST_SetSRID` in the query mend that.
 * Oracle gives a CLOB, which comes as text. Names of columns come in capital letters,
   unless the query quotes them.
 * A row without a geometry has `None` there. That goes as `null`, which a Feature may have;

@@ -10,12 +10,12 @@ and the time to decode and encode is saved.
 * **The document is the record** (`send_documents`): a transform gets values, so it would get the
   document decoded. Select it as text, and give it back as `etl.RawJSON`. The key of the row still
   names the record in errors and dead letters, and fills `{id}` in the URL.
-* In both the bytes are those of `doc::text`: jsonb has spaces after `:` and `,`, an order of keys of
-  its own, and no key twice. json is what was stored; line breaks in it become spaces.
+* In both the bytes are those of `doc::text`: jsonb has spaces after `:` and `,`, an order of keys
+  of its own, and no key twice. json is what was stored; line breaks in it become spaces.
 * NULL is `null` in a row. As a document there is nothing to send: the function below raises, and
   that row is a dead letter. `return None` would leave it out, and count it as `skipped`.
-* A refused document is a dead letter. `letter["record"]` shows it decoded, but the journal keeps its
-  bytes: `retry_dead_letters(journal, api)` without a transform sends the same ones.
+* A refused document is a dead letter. `letter["record"]` shows it decoded, but the journal keeps
+  its bytes: `retry_dead_letters(journal, api)` without a transform sends the same ones.
 * In other databases JSON is often text: MariaDB, SQLite, a CLOB of Oracle. `send_documents` fits
   them, without the `::text`.
 

@@ -9,17 +9,17 @@ Orders and their lines are two tables, and the API wants one POST an order with 
   refuses is a dead letter. Such a query exists for most databases; two are below.
 * **Join, and group the rows** (`send_grouped`): for queries and views that give a row a line. The
   rows of one order have to come one after another, so order by it. Group them in a generator
-  **before** rowferry sees them, as here. A `transform` cannot do it: it gets rows a chunk at a time,
-  and an order whose lines lie in two chunks would be sent twice, a part each time.
+  **before** rowferry sees them, as here. A `transform` cannot do it: it gets a chunk of rows at a
+  time, and an order whose lines lie in two chunks would be sent twice, a part each time.
 
 What to watch out for:
 
-* An order without lines: `coalesce(…, '[]')` in the aggregate; LEFT JOIN and a test for NULL in the
-  join. Otherwise it is left out, or has a line of nulls.
-* Lines come in any order unless the query says in which: ORDER BY in the aggregate, and in the join.
-  SQLite has it in aggregates since 3.44; before, it takes them as the subquery below gives them.
-* With a journal `send_grouped` reads what was sent before over again and compares it, so the rows
-  must be the same in the same order. `send_nested` begins behind it, and is the faster one to go on.
+* An order without lines: `coalesce(…, '[]')` in the aggregate; LEFT JOIN and a test for NULL in
+  the join. Otherwise it is left out, or has a line of nulls.
+* Lines come in any order unless the query says in which: ORDER BY in the aggregate, and in the
+  join. SQLite has it in aggregates since 3.44; before, it takes them as its subquery gives them.
+* After a kill `send_grouped` reads what was sent before over again and compares it, so the rows
+  must be the same in the same order. `send_nested` begins behind it, and sooner.
 """
 
 from collections.abc import Iterator

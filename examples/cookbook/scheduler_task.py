@@ -11,7 +11,8 @@ know one thing of each end: whether starting the same again can help. The exit c
 | 4, database or API down, a deadline; 6, another run; 143, stopped | start the same again, later |
 | 1, 2, 5, 7: a bug, configuration, credentials, the disk | fail at once, and call somebody |
 
-Allow a few retries and not any number: a query that the database refuses is a 4 as well.
+Allow a few retries and not any number: not every driver tells a query that is wrong (2) from one
+that the database could not run just now (4).
 
 * **systemd**: `RestartForceExitStatus=4 6`. **Kubernetes**: a `podFailurePolicy` that fails the job
   `onExitCodes` 1, 2, 5 and 7. **Airflow**: raise `AirflowFailException` for what cannot help, any

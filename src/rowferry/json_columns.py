@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache, partial
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rowferry.values import odd_offsets, plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from rowferry.written_rows import RowEncoder
 
 
 class ColumnEncoder(NamedTuple):
@@ -23,17 +27,14 @@ class ColumnEncoder(NamedTuple):
     What gives the JSON texts of a column's cells.
 
     Attributes:
-        encode: raises ValueError, TypeError or LookupError where some cells are out of the common;
-            TypeError for None, unless it encodes that as well.
+        encode: raises ValueError, TypeError, LookupError or AttributeError where some cells are out
+            of the common; TypeError for None, unless it encodes that as well.
         frame: what belongs before and behind each of its texts.
     """
 
     encode: Callable[[Sequence[Any]], Sequence[Any]]
     frame: tuple[str, str] = ("", "")
 
-
-RowEncoder: TypeAlias = Callable[[Sequence[tuple[Any, ...]]], list[bytes]]
-"""Takes rows as tuples, gives the JSON text of each; raises as a `ColumnEncoder` does."""
 
 _AT_ONCE = 500
 """Rows: what a processor's cache holds; 5,000 take a third longer."""

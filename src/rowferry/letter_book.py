@@ -208,12 +208,12 @@ class LetterRecorder:
     def check(self, description: Sequence[Any], keys: RowKeys) -> None:
         """Do nothing: what they were of need not be what they are sent to."""
 
-    def keys_of(self, chunk: list[Letter]) -> RowKeys:
+    def keys_of(self, chunk: Sequence[Letter]) -> RowKeys:
         """Give the numbers of letters."""
         numbers: list[Key] = [(letter.number,) for letter in chunk]
         return RowKeys(numbers, numbers)
 
-    def shape(self, chunk: list[Letter], keys: RowKeys) -> Shaped:
+    def shape(self, chunk: Sequence[Letter], keys: RowKeys) -> Shaped:
         """
         Make of letters what is to be sent.
 
@@ -232,7 +232,7 @@ class LetterRecorder:
             return self._shaped_by_row(chunk, records, self._transform.function)
         return self._shaped_by_key(records)
 
-    def _rows(self, chunk: list[Letter]) -> list[Mapping[str, Any]]:
+    def _rows(self, chunk: Sequence[Letter]) -> list[Mapping[str, Any]]:
         """Give what requests need besides the records: of the key, and of what is kept as text."""
         if not self._columns:
             return []
@@ -248,7 +248,7 @@ class LetterRecorder:
         return record if isinstance(record, dict) else {}
 
     def _shaped_by_row(
-        self, chunk: list[Letter], records: list[Any], function: Callable[[Any], Any]
+        self, chunk: Sequence[Letter], records: list[Any], function: Callable[[Any], Any]
     ) -> Shaped:
         shaped = _shaped_each(records, function)
         pairs = zip(chunk, shaped.counts, strict=True)
@@ -279,7 +279,7 @@ class LetterRecorder:
             )
         return keys
 
-    def place(self, chunk: list[Letter], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
+    def place(self, chunk: Sequence[Letter], rows: RowKeys, shaped: Shaped, span: Span) -> Recorded:
         """Give the places of letters."""
         del span
         first = len(self.book.letters)

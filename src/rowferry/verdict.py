@@ -39,6 +39,9 @@ class Verdict(msgspec.Struct, frozen=True):
 RETRYABLE = frozenset({Fate.NOT_SENT, Fate.REFUSED, Fate.AMBIGUOUS, Fate.CONFLICT})
 """After these the records are sent again."""
 
+LONGEST_PAUSE = 600.0
+"""Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
+
 _REFUSING = frozenset({408, 421, 425, 429})
 _PERMANENT = frozenset({501, 505})
 _UNCLEAR = frozenset({400, 422})
@@ -222,7 +225,8 @@ def judge_items(
     A status for which a whole request would stop the run (a redirect, 401) rejects its record.
 
     Args:
-        statuses: what the user's `item_results` gave.
+        statuses: what the user's `item_results` gave: a status, or a pair of one and of what the
+            API says of the item.
         count: records that were sent.
         attempts: of them before this one; None where this was the first.
 
@@ -239,17 +243,25 @@ def judge_items(
     delivered = 0
     again: dict[Fate, list[int]] = {}
     rejected: dict[int, int] = {}
-    for index, status in enumerate(given):
+    said: dict[int, str] = {}
+    for index, item in enumerate(given):
+        status, text = item if _is_pair(item) else (item, "")
         if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
-            return f"item_results gave {status!r:.100} for item {index}, which is no status"
+            return f"item_results gave {item!r:.100} for item {index}, which is no status"
         fate = rules.fate_of_item(status, attempts)
+        if text and fate is not Fate.DELIVERED:
+            said[index] = text
         if fate is Fate.DELIVERED:
             delivered += 1
         elif fate in RETRYABLE:
             again.setdefault(fate, []).append(index)
         else:
             rejected[index] = int(status)
-    return Items(delivered, again, rejected)
+    return Items(delivered, again, rejected, said)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and list(map(type, item))[1:] == [str]
 
 
 # headers

@@ -6,15 +6,22 @@ Most rows of a transfer without a transform are never asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 if TYPE_CHECKING:
-    from rowferry.json_columns import RowEncoder
     from rowferry.records import Key, Row
     from rowferry.row_factories import ChunkMaker
+
+
+RowEncoder: TypeAlias = Callable[[Sequence[tuple[Any, ...]]], list[bytes]]
+"""
+Gives the JSON text of each row.
+
+It raises ValueError, TypeError, LookupError or AttributeError where some are out of the common.
+"""
 
 
 class Written(NamedTuple):
@@ -22,8 +29,7 @@ class Written(NamedTuple):
     How the cells of a query come that nobody looks at.
 
     Attributes:
-        encode: gives the JSON texts of rows; raises ValueError, TypeError or LookupError where some
-            are out of the common.
+        encode: gives the JSON texts of rows, unless some are out of the common.
         read: gives rows with the objects that the driver makes of their cells.
     """
 
@@ -57,7 +63,7 @@ class WrittenRows(Sequence[Any]):
         """Give the rows as JSON texts; None where some of them have to be looked at."""
         try:
             return self._written.encode(self._cells)
-        except (TypeError, ValueError, LookupError):
+        except (TypeError, ValueError, LookupError, AttributeError):  # an Unreadable, broken text
             return None
 
     def keys(self, columns: Sequence[str]) -> list[Key] | None:

@@ -71,7 +71,7 @@ def _types_as_text(conn: Connection) -> set[int]:
 
 
 def _load_as_text(cursor: Any, types: Collection[int]) -> None:
-    from psycopg.types.string import TextLoader  # noqa: PLC0415 - imported where used
+    from psycopg.types.string import TextLoader
 
     for type_ in types:
         cursor.adapters.register_loader(type_, TextLoader)
@@ -79,8 +79,8 @@ def _load_as_text(cursor: Any, types: Collection[int]) -> None:
 
 def _loaders(conn: Connection, places: Mapping[int, int]) -> dict[int, Callable[[Any], Any]]:
     """Give what makes objects of text, by the place of a column, for the types in *places*."""
-    from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
-    from psycopg.pq import Format  # noqa: PLC0415
+    from psycopg.adapt import Transformer
+    from psycopg.pq import Format
 
     known = Transformer(conn)
     return {
