@@ -143,13 +143,20 @@ def test_common_rows_become_text_without_being_made(psycopg_connection, monkeypa
     ]
 
 
-@pytest.mark.parametrize("key", [("id",), ("price", "at"), ("at", "id")])
+@pytest.mark.parametrize("key", [("id",), ("price", "id"), ("at", "id")])
 def test_the_keys_of_rows_unseen_are_objects_as_ever(psycopg_connection, key):
     seen, _ = rows_of(psycopg_connection, COMMON, unseen=False)
     unseen, _ = rows_of(psycopg_connection, COMMON, unseen=True, key=key)
     assert isinstance(unseen, WrittenRows)
     assert repr(unseen.keys(key)) == repr([tuple(seen[0][column] for column in key)])
     assert unseen.keys(("id", "missing")) is None
+
+
+@pytest.mark.parametrize("key", [(), ("price", "at")])
+def test_rows_are_made_as_ever_where_there_is_no_number_or_moment_to_save(psycopg_connection, key):
+    query = COMMON if key else "SELECT 1 AS id, 'a' AS code"
+    unseen, _ = rows_of(psycopg_connection, query, unseen=True, key=key)
+    assert isinstance(unseen, list)
 
 
 def test_a_chunk_of_many_rows_is_encoded_in_their_order(psycopg_connection):

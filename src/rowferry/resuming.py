@@ -35,7 +35,9 @@ class QuerySpans:
         span: that of the rows that were fetched last.
     """
 
-    def __init__(self, query: Query, spans: Sequence[Span], *, unread: bool, unseen: bool) -> None:
+    def __init__(
+        self, query: Query, spans: Sequence[Span], *, unread: bool, unseen: bool = False
+    ) -> None:
         self.span = spans[0]
         self._query = query
         self._later = list(spans)

@@ -51,16 +51,18 @@ def written(
         What makes JSON of its rows; None where they have to be read as ever.
     """
     columns, kinds = cursor.description, kinds_of(conn, cursor)
-    if not kinds or len(kinds) < len(columns) or conn.info.encoding != "utf-8":
+    if binary or not kinds or len(kinds) < len(columns) or conn.info.encoding != "utf-8":
         return None
     objects = {column.type_code for column in columns if column.name in looked_at}
-    texts = set() if binary else _types_as_text(conn) - objects
+    texts = _types_as_text(conn) - objects
+    places = {place: c.type_code for place, c in enumerate(columns) if c.type_code in texts}
+    if _INTEGERS.issuperset(places.values()):  # of which psycopg makes objects as fast as text
+        return None
     _load_as_text(cursor, texts)
     encoders = [
         _ENCODERS[column.type_code] if column.type_code in texts else encoder_of(kind)
         for column, kind in zip(columns, kinds.values(), strict=True)
     ]
-    places = {place: c.type_code for place, c in enumerate(columns) if c.type_code in texts}
     return Written(row_encoder(list(kinds), encoders), partial(_read, _loaders(conn, places)))
 
 
