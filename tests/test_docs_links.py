@@ -13,7 +13,7 @@ NAMED_LINK = re.compile(r"^\[[^\]]+\]: (\S+)", re.MULTILINE)
 
 def links(page):
     """Give what the links of a page lead to, within the documents."""
-    text = re.sub(r"`[^`]+`(?!\])", "", documents.prose(documents.text_of(page)))
+    text = re.sub(r"`[^`]+`", "code", documents.prose(documents.text_of(page)))
     found = LINK.findall(text) + NAMED_LINK.findall(text)
     return [target for target in found if not re.match(r"[a-z]+:", target)]
 
