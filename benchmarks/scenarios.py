@@ -351,7 +351,7 @@ SCENARIOS = (
         api=servers.search_node,
         batch=500,
         peers=(
-            bulk(rows=300_000),
+            bulk(rows=500_000),
             *(helper(rows=200_000) for helper in helpers),
             *(
                 encoded(

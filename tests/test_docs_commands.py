@@ -15,6 +15,8 @@ from test_docs import TABLE
 RUN_ELSEWHERE = {
     ("python", None): "test_docs.py",
     ("toml", "job-files.md"): "test_docs_of_jobs.py",
+    ("console", "quickstart.md"): "test_quickstart.py, with the rest of its page",
+    ("text", "story.md"): "test_story.py, which makes the page anew",
     ("console", "job-files.md"): "test_docs_of_jobs.py, what a mistake looks like",
 }
 """By language and page (None: any): the test that runs those blocks."""
