@@ -115,8 +115,16 @@ KINDS = {
 }
 """Types by the words of the page, where that is not their name."""
 
-COLUMNS = ["SQLITE", "PG", "MYSQL", "DUCKDB", "ORACLE", "MSSQL"]
+DBTYPES = dict(re.findall(r"^\| ([^|]+) \| `\"([A-Z]+)\"` \|", DATABASES_PAGE, re.MULTILINE))
+"""By the name of a database on the page: its `dbtype`."""
+
 TYPE_TABLE = re.compile(r"^\| values \| what \|.*\n.*\n((?:\|.*\n)+)", re.MULTILINE)
+COLUMNS = [
+    DBTYPES[name.strip()]
+    for name in re.search(r"^\| values \| what \|(.*)\|$", DATABASES_PAGE, re.MULTILINE)[1].split(
+        "|"
+    )
+]
 TYPES = list(rows_of(TYPE_TABLE.search(DATABASES_PAGE)[1]))
 
 
