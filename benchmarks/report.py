@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,7 @@ def _scenario(scenario: dict[str, Any]) -> str:
         parts.append(f"The ideal with 64 in flight: {scenario['ideal']:,.0f} rows/s.")
     if "note" in scenario:
         parts.append(scenario["note"])
-    if scenario["name"].startswith("memory") and good:
+    if scenario["name"].startswith("growth") and good:
         parts.append(_growth(good))
     return "\n\n".join(parts)
 
@@ -148,13 +149,20 @@ def _median_rate(runs: list[Run]) -> float:
 
 
 def _growth(runs: list[Run]) -> str:
-    """Compare the memory of the runs with most rows and with fewest."""
+    """Give the time a row of each step of sizes, and compare their memory."""
     sizes = sorted({run["rows"] for run in runs})
-    few, many = (
-        median(run["rss_mib"] for run in runs if run["rows"] == size)
-        for size in (sizes[0], sizes[-1])
+    seconds, memory = (
+        [median(run[name] for run in runs if run["rows"] == size) for size in sizes]
+        for name in ("seconds", "rss_mib")
     )
-    return f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[0]:,}: {many / few:.3f}."
+    steps = [
+        f"{few:,} to {many:,} rows: {(after - before) / (many - few) * 1e6:.2f} µs a further row"
+        for (few, before), (many, after) in pairwise(zip(sizes, seconds, strict=True))
+    ]
+    ratio = (
+        f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[0]:,}: {memory[-1] / memory[0]:.3f}"
+    )
+    return f"{'; '.join(steps)}. {ratio}."
 
 
 def _start_up(measured: dict[str, Any]) -> str:
