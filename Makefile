@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS_READY := $(VENV)/.peers-ready
 # Peers of the benchmarks that need an environment of their own.
-APART := $(patsubst benchmarks/peers/requirements/%.txt,build/peers/%,$(wildcard benchmarks/peers/requirements/*.txt))
+APART := $(patsubst benchmarks/peers/requirements/%.txt,build/peers/%/.ready,$(wildcard benchmarks/peers/requirements/*.txt))
 
 # How many kills a campaign has to survive, and more of its options.
 KILLS ?= 100
@@ -31,9 +31,9 @@ $(PEERS_READY): requirements-bench.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
-build/peers/%: benchmarks/peers/requirements/%.txt
-	$(PYTHON) -m venv $@
-	$@/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+build/peers/%/.ready: benchmarks/peers/requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 demo: $(READY)  ## 28,000 real airports into a local API, three ways
@@ -69,6 +69,7 @@ docs: $(READY)  ## the tables of options, and the pages of figures that were pub
 	$(BIN)/python docs/tables.py
 	cp benchmarks/intro.md docs/performance.md
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
+	cat benchmarks/faults_intro.md >> docs/performance.md
 	$(BIN)/python benchmarks/fault_report.py benchmarks/published_faults.json >> docs/performance.md
 ifneq ($(wildcard benchmarks/published_databases.json),)
 	cp benchmarks/databases_intro.md docs/databases-performance.md

@@ -88,7 +88,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     chosen = [scenario.scaled(args.rows_scale) for scenario in chosen]
     rows = max((peer.rows for scenario in chosen for peer in scenario.peers), default=1)
     with servers.postgresql(rows) as dsn:
-        results = machine.describe(_server_version(dsn)) | {
+        results = machine.describe(_server_version(dsn), apart=machine.APART) | {
             "rounds": args.rounds,
             "rows_scale": args.rows_scale,
             "scenarios": [run_scenario(scenario, dsn, args.rounds) for scenario in chosen],

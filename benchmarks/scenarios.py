@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from machine import ENVIRONMENTS
+
 import servers
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["ours", "peer", "limit"]
 
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "peers"
 QUICK = ("ours.py", "handwritten.py", "requests_sequential.py", "wrk.py", "copy_out.py")
 
 
@@ -58,7 +59,7 @@ class Peer:
         """Name what has to be installed first, if anything."""
         if self.environment:
             there = Path(self.python).exists()
-            return None if there else f"{self.name} needs `make build/peers/{self.environment}`"
+            return None if there else f"{self.name} needs its environment: `make bench` makes it"
         there = importlib.util.find_spec(self.needs) or shutil.which(self.needs)
         return None if there else f"{self.name} needs {self.needs}"
 
