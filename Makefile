@@ -31,8 +31,8 @@ $(PEERS_READY): requirements-bench.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
-build/peers/%/.ready: benchmarks/peers/requirements/%.txt
-	$(PYTHON) -m venv $(@D)
+build/peers/%/.ready: benchmarks/peers/requirements/%.txt | $(READY)
+	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
