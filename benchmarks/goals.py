@@ -52,14 +52,17 @@ class Medians:
         return median(run["cpu"] / run["rows"] for run in self.runs(scenario, peer))
 
     def sizes(self, scenario: str) -> list[dict[str, float]]:
-        """Give the medians of rowferry by the number of rows, few to many."""
+        """Give the medians of rowferry by the number of rows; KeyError where there are too few."""
         runs = self.runs(scenario, OURS)
+        sizes = sorted({run["rows"] for run in runs})
+        if len(sizes) < 3:
+            raise KeyError(scenario)
         return [
             {
                 name: median(run[name] for run in runs if run["rows"] == rows)
                 for name in ("rows", "seconds", "rss_mib")
             }
-            for rows in sorted({run["rows"] for run in runs})
+            for rows in sizes
         ]
 
     def most_memory(self) -> float:

@@ -184,15 +184,18 @@ helpers = (
 encoded = partial(Peer, script="encoded_bulk.py", kind="limit", needs="aiohttp", key="id")
 
 
-def fixed(number: int, *, rows: int, surplus: int = 0) -> Peer:
+def fixed(number: int, *, rows: int) -> Peer:
     """Give rowferry with a fixed number of requests in flight."""
-    name = f"rowferry, fixed {number}"
-    return rowferry(name=name, in_flight=number, rows=rows, surplus=surplus)
+    return rowferry(name=f"rowferry, fixed {number}", in_flight=number, rows=rows)
 
 
 def grown(*sizes: int) -> tuple[Peer, ...]:
     """Give rowferry once a size."""
-    return tuple(rowferry(name=f"rowferry, {size:,} rows", rows=size) for size in sizes)
+    names = ["fewest rows", *(f"{size // sizes[0]:,} times as many" for size in sizes[1:])]
+    return tuple(
+        rowferry(name=f"rowferry, {name}", rows=size)
+        for name, size in zip(names, sizes, strict=True)
+    )
 
 
 steady = partial(servers.own_api, delay=0.020)
