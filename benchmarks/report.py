@@ -159,20 +159,26 @@ def _growth(runs: list[Run]) -> str:
         f"{few:,} to {many:,} rows: {(after - before) / (many - few) * 1e6:.2f} µs a further row"
         for (few, before), (many, after) in pairwise(zip(sizes, seconds, strict=True))
     ]
+    at = min(1, len(sizes) - 1)  # the smallest number does not fill the room that there is
     ratio = (
-        f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[0]:,}: {memory[-1] / memory[0]:.3f}"
+        f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[at]:,}: "
+        f"{memory[-1] / memory[at]:.3f}"
     )
     return f"{'; '.join(steps)}. {ratio}."
 
 
 def _start_up(measured: dict[str, Any]) -> str:
-    """Tell what the import costs."""
+    """Tell what the import costs, and the first transfer."""
     if "skipped" in measured:
         return f"### import\n\nSkipped: {measured['skipped']}."
-    return (
+    told = (
         f"### import\n\n`import rowferry` takes {measured['milliseconds']:.0f} ms more than "
         f"`pass` (median of {len(measured['turns'])} pairs, interpreter start subtracted)."
     )
+    if "transfer_milliseconds" not in measured:
+        return told
+    first = measured["transfer_milliseconds"]
+    return f"{told} With a transfer of no rows, which imports the rest, it is {first:.0f} ms."
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
