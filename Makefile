@@ -18,7 +18,7 @@ TORTURE ?=
 # How long the fuzzer goes on, in libFuzzer's words.
 FUZZ ?= -runs=1000000
 
-.PHONY: demo test check fuzz bench bench-quick bench-faults bench-databases docs torture mutants clean
+.PHONY: demo test check fuzz bench bench-quick bench-faults bench-databases bench-story profile docs pictures torture mutants clean
 
 $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
@@ -62,19 +62,37 @@ bench-quick: $(PEERS_READY)  ## the main ratios, in less than three minutes
 bench-faults: $(PEERS_READY) $(APART)  ## what others and we do under faults; of docs/performance.md too
 	$(BIN)/python benchmarks/faults.py $(BENCH)
 
+profile: $(READY)  ## where the microseconds of a row go (Debian's linux-perf, Python 3.12 or later)
+	$(BIN)/python benchmarks/profiling.py $(PROFILE)
+
 bench-databases: $(PEERS_READY)  ## the figures of docs/databases-performance.md, ETLHelper beside
 	$(BIN)/python benchmarks/databases.py $(BENCH)
 
-docs: $(READY)  ## the tables of options, and the pages of figures that were published last
+bench-story: $(PEERS_READY)  ## the figures and pictures of docs/story.md: four programs side by side
+	$(BIN)/python benchmarks/story.py $(BENCH)
+	$(BIN)/python benchmarks/story_report.py
+
+docs: $(READY)  ## tables, recipes and figures on their pages, as they are now, and the site of them all
 	$(BIN)/python docs/tables.py
 	cp benchmarks/intro.md docs/performance.md
+	$(BIN)/python benchmarks/plots.py benchmarks/published.json docs/pictures
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
 	cat benchmarks/faults_intro.md >> docs/performance.md
 	$(BIN)/python benchmarks/fault_report.py benchmarks/published_faults.json >> docs/performance.md
+	$(BIN)/python benchmarks/profile_report.py benchmarks/published_profile.json >> docs/performance.md
 ifneq ($(wildcard benchmarks/published_databases.json),)
 	cp benchmarks/databases_intro.md docs/databases-performance.md
 	$(BIN)/python benchmarks/database_report.py benchmarks/published_databases.json >> docs/databases-performance.md
 endif
+	$(BIN)/python docs/cookbook.py
+	$(BIN)/python benchmarks/story_report.py
+	$(BIN)/python benchmarks/readme_report.py
+	$(BIN)/python docs/pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "look at build/site/index.html"
+
+pictures: $(READY)  ## those of docs/pictures, from what the commands print (Chromium for the page)
+	$(BIN)/python docs/pictures.py
 
 torture: $(READY)  ## a transfer killed KILLS times, all faults on; goes on where torture.jsonl is
 	PYTHONPATH=src:tests $(BIN)/python -m torture.campaign --kills $(KILLS) $(TORTURE)

@@ -72,6 +72,7 @@ class Counts:
         distinct: records that were taken, each counted once; only where faults are asked for.
         in_outage: requests (or connections) that came while it was down, after its first second.
         back_after: seconds from the end of an outage to 0.2 s at 90 % of the pace before it.
+        samples: seconds since the first one of them, and requests in flight then; where asked for.
     """
 
     requests: int = 0
@@ -83,6 +84,7 @@ class Counts:
     distinct: int = 0
     in_outage: int = 0
     back_after: float = -1.0
+    samples: list[tuple[float, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class Behaviour:
         faults: which part of the requests meets a fault.
         outage: seconds that it is down, from 3 s after its first request on.
         outage_kind: "503" answers so; "closed" resets every connection and takes none.
+        sample: seconds between two looks at how many requests are in flight; 0 looks never.
     """
 
     delay: float
@@ -109,6 +112,7 @@ class Behaviour:
     faults: float
     outage: float
     outage_kind: str
+    sample: float
     seed: int
     dice: random.Random = field(default_factory=random.Random)
 
@@ -163,6 +167,13 @@ class Api:
             if self.bins.get(at, 0) + self.bins.get(at + 1, 0) >= 2 * 0.9 * full:
                 return round(at * BIN - end, 1)
         return -1.0
+
+    def sample(self) -> None:
+        """Note how many requests are in flight, from the first request on."""
+        if not self.counts.requests:
+            return
+        self.began = self.began or self.clock()
+        self.counts.samples.append((round(self.clock() - self.began, 4), self.in_flight))
 
     def is_down(self) -> bool:
         """Tell whether it is down now."""
@@ -352,17 +363,25 @@ async def _reset_when_down(api: Api) -> None:
                     transport.abort()
 
 
+async def _sample(api: Api) -> None:
+    """Look at the requests in flight again and again."""
+    while api.behaviour.sample:
+        await asyncio.sleep(api.behaviour.sample)
+        api.sample()
+
+
 async def serve(port: int, behaviour: Behaviour) -> None:
     """Listen on loopback until interrupted."""
     loop = asyncio.get_running_loop()
     api = Api(behaviour)
-    resetting = loop.create_task(_reset_when_down(api))
+    tasks = [loop.create_task(_reset_when_down(api)), loop.create_task(_sample(api))]
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGINT, stop.set)
     server = await loop.create_server(lambda: Connection(api), "127.0.0.1", port, backlog=1024)
     async with server:
         await stop.wait()
-    resetting.cancel()
+    for task in tasks:
+        task.cancel()
 
 
 def main() -> None:
@@ -377,6 +396,7 @@ def main() -> None:
     parser.add_argument("--faults", type=float, default=0.0, help="of the requests, 0 to 1")
     parser.add_argument("--outage", type=float, default=0.0, help="seconds")
     parser.add_argument("--outage-kind", choices=("503", "closed"), default="503")
+    parser.add_argument("--sample", type=float, default=0.0, help="seconds between two")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     options = vars(args)

@@ -11,18 +11,24 @@ import json
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import bars
+import better
 import goals
+import plots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 HEAD = (
     *("", "rows", "rows/s: min", "median", "max", "of the best peer", "of the limit"),
     *("client CPU, µs a row", "peak RSS, MiB"),
 )
 NOTHING = "-"
+PICTURES = "pictures"
+"""Where `plots.py` puts them, seen from the page."""
 COUNTED = (
     ("refused", "{:,} requests refused"),
     ("faults", "{:,} requests met a fault"),
@@ -38,17 +44,28 @@ def main() -> None:
     """Print the page of the file named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="JSON that run.py wrote")
-    print(render(json.loads(parser.parse_args().results.read_text())), end="")
+    results = json.loads(parser.parse_args().results.read_text())
+    print(render(results, pictures=bars.markdown(plots.charts(results), PICTURES)), end="")
 
 
-def render(results: dict[str, Any], wanted: tuple[goals.Goal, ...] = goals.GOALS) -> str:
-    """Give the whole page: where it ran, what was *wanted*, a table a scenario, the rest."""
+def render(
+    results: dict[str, Any],
+    wanted: tuple[goals.Goal, ...] = goals.GOALS,
+    pictures: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> str:
+    """
+    Give the whole page: where it ran, what was *wanted*, a table a scenario, the rest.
+
+    Args:
+        pictures: lines that show some, by the scenario that they stand with.
+    """
     note = [results["note"]] if "note" in results else []
     parts = [
         _setting(results),
         *note,
         goals.table_of(results, wanted),
-        *map(_scenario, results["scenarios"]),
+        better.section(results),
+        *(_scenario(each, pictures.get(each["name"], ())) for each in results["scenarios"]),
     ]
     if "start_up" in results:
         parts.append(_start_up(results["start_up"]))
@@ -81,10 +98,10 @@ def _setting(results: dict[str, Any]) -> str:
     )
 
 
-def _scenario(scenario: dict[str, Any]) -> str:
-    """Give the heading, the table and the remarks of a scenario."""
+def _scenario(scenario: dict[str, Any], pictures: Sequence[str]) -> str:
+    """Give the heading, the pictures, the table and the remarks of a scenario."""
     good = [run for run in scenario["runs"] if not run["failure"]]
-    parts = [f"### {scenario['name']}: {scenario['shows']}"]
+    parts = [f"### {scenario['name']}: {scenario['shows']}", *pictures]
     if good:
         parts.append(_table([HEAD, *_rows(good)]))
     parts += [line for line in _counted(good) if line]

@@ -416,8 +416,8 @@ SCENARIOS = (
         api=servers.search_node,
         batch=500,
         peers=(
-            bulk(rows=200_000),
-            *(helper(rows=60_000) for helper in elasticsearch_helpers),
+            bulk(rows=500_000),
+            *(helper(rows=100_000) for helper in elasticsearch_helpers),
             *(
                 encoded(
                     name=f"limit: encoded beforehand, {many} connections",

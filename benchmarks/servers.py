@@ -240,7 +240,7 @@ class SearchNode:
 
 
 @contextmanager
-def search_node(kind: str = "es9", *, warm_up: int = 300_000) -> Iterator[SearchNode]:
+def search_node(kind: str = "es9", *, warm_up: int = 1_000_000) -> Iterator[SearchNode]:
     """Start a search node, and fill it with so many documents: a cold one is far slower."""
     with ExitStack() as stack:
         try:

@@ -27,6 +27,8 @@ class Line:
     def __init__(self, client, server, cut):
         self._ends = (client, server)
         self._cut = cut
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.carried = {UP: 0, DOWN: 0}
 
     def admit(self, piece, direction):
@@ -39,6 +41,17 @@ class Line:
     @property
     def is_cut(self):
         return self._cut and self.carried[self._cut.direction] >= self._cut.after
+
+    async def flows(self):
+        """Wait while the line is held."""
+        await self._flows.wait()
+
+    def hold(self, holds=True):
+        """Carry nothing, or go on; to be called on the loop."""
+        if holds:
+            self._flows.clear()
+        else:
+            self._flows.set()
 
     def reset(self):
         """Reset both ends, as a router does that has lost its table."""
@@ -100,6 +113,10 @@ class Proxy:
     def resume(self):
         self._loop.call_soon_threadsafe(self._flows.set)
 
+    def hold(self, line, holds=True):
+        """Carry nothing on *line* while others live on, as long as it *holds*."""
+        self._loop.call_soon_threadsafe(line.hold, holds)
+
     def reset(self):
         """Reset every connection there is."""
         self._wait_for(self._reset_all())
@@ -141,6 +158,7 @@ class Proxy:
             while piece := await reader.read(_SIZE):
                 await asyncio.sleep(self._delay)
                 await self._flows.wait()
+                await line.flows()
                 writer.write(line.admit(piece, direction))
                 await writer.drain()
                 if line.is_cut:

@@ -180,7 +180,7 @@ def test_the_exit_code_says_what_kind_of_end_it_was(rowferry, job, answer, code)
     ("old", "new", "code", "said"),
     [
         ("SELECT *", "SELEC *", 2, "SELECT, WITH or VALUES"),
-        ("FROM sensor", "FROM nowhere", 4, "no such table"),
+        ("FROM sensor", "FROM nowhere", 2, "no such table"),
         ("sqlite:///sensors.db", "postgresql://me@127.0.0.1:1/db", 4, "cannot connect to"),
         ("sqlite:///sensors.db", "sqlit:///sensors.db", 2, "$.jobs.sensors.source.url: "),
         ("${API}", "${NOT_SET_HERE}", 2, "the environment variable NOT_SET_HERE is not set"),

@@ -229,6 +229,7 @@ def test_a_refused_query_rolls_back_and_says_what_was_asked_and_answered(conn):
         f"Required paramstyle: {database.paramstyle}\n\n{cause}\n"
     ) + (f"\n{advice}\n" if (advice := database.advice(cause)) else "")
     assert "nowhere" in str(cause).lower()
+    assert caught.value.exit_code == 2  # the same again would end in the same way
     assert is_idle(conn)
     assert fetchall("SELECT 1 AS one", conn) == [{"one": 1}]
 

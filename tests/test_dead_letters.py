@@ -1,5 +1,6 @@
 """What an API would not take is kept, shown, and sent again: the same, or corrected."""
 
+import datetime as dt
 import os
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import rowferry
 from rowferry import (
     Api,
     Journal,
+    RawJSON,
     Retry,
     dead_letters,
     exceptions,
@@ -272,6 +274,34 @@ def test_records_of_requests_that_are_made_of_them_are_kept_whole(path, how):
         assert retry_dead_letters(path, items).delivered == 1
         again = api.received[-1]
     assert (again.path, again.body, again.method) == (refused.path, refused.body, refused.method)
+
+
+@pytest.mark.parametrize("transform", [None, per_row(lambda record: record | {"price": 2})])
+def test_a_retry_takes_from_the_key_what_its_request_needs_and_the_record_lacks(path, transform):
+    rows = [{"id": f"a/{number}", "day": dt.date(2026, 1, number)} for number in (1, 2, 3)]
+    without = per_row(lambda row: [{"price": 1}, {"price": row["day"].day}])
+    with FakeApi(lambda request: 422 if request.path.endswith("2026-01-02") else 201) as api:
+        items = Api(f"{api.url}/{{id}}?on={{day}}")
+        report = post_rows(rows, items, transform=without, key=("id", "day"), journal=Journal(path))
+    assert (report.delivered, report.dead) == (4, 2)
+    with FakeApi() as api:
+        items = Api(f"{api.url}/{{id}}?on={{day}}")
+        assert retry_dead_letters(path, items, transform=transform).delivered == 2
+    assert {request.path for request in api.received} == {"/records/a%2F2?on=2026-01-02"}
+
+
+def test_a_retry_to_a_path_of_its_own_sends_the_same_bytes(path):
+    raw = RawJSON('{"b" : 1.50,  "b": 2e400}')
+    for status in (422, 201):
+        with FakeApi(status) as api:
+            items = Api(f"{api.url}/{{id}}", method="PUT", headers={"X-B": "{id}"})
+            if status == 422:
+                to_raw = per_row(lambda row: raw)
+                post_rows([{"id": 7}], items, transform=to_raw, key="id", journal=Journal(path))
+            else:
+                assert retry_dead_letters(path, items).delivered == 1
+        (request,) = api.received
+        assert (request.path, request.body) == ("/records/7", raw.text.encode())
 
 
 class Framed:

@@ -81,6 +81,7 @@ def world(tmp_path, monkeypatch, request):
         for scheme, url in URLS.items():
             if scheme in code:
                 code = re.sub(rf"{scheme}[^\"]*", url(request, rows), code)
+        code = code.replace("port=9200", "port=0")
         code = code.replace("http://proxy.institute.example:3128", proxy.url)
         return code.replace("Bearer …", "Bearer x")
 
@@ -118,7 +119,7 @@ def restored(environment):
 @pytest.mark.parametrize("code", list(blocks()))
 def test_code_of_the_documents_runs(code, world, capsys):
     apis, replaced = world
-    names = {}
+    names = {"input": str}  # the API of the quickstart waits for its reader
     exec(compile(replaced(code), "document", "exec"), names)
     if "conn" in names:
         names["conn"].close()
@@ -126,7 +127,8 @@ def test_code_of_the_documents_runs(code, world, capsys):
         assert names["report"].delivered == names["report"].records > 0
     for api in apis:
         if api.received:
-            assert len(api.records) == names["report"].delivered == 1
+            assert len(api.records) == 1
+            assert "report" not in names or names["report"].delivered == 1
     assert apis[1].received or "proxy.institute.example:" not in code
 
 

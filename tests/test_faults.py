@@ -33,7 +33,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rowferry
-from rowferry import Api, Budget, Limits, Retry, apost_rows, post_rows
+from rowferry import Api, Budget, Journal, Limits, Retry, apost_rows, dead_letters, post_rows
 from rowferry.exceptions import (
     ConfigError,
     ExhaustedError,
@@ -547,6 +547,27 @@ def test_c22_each_item_is_judged_by_itself(answer):
     assert set(came.failed) == set(range(3, 100, 10))
     assert all(error.status == 400 for error in came.failed.values())
     assert set(came.receipts.values()) == {1}
+
+
+def test_c22_each_rejected_item_has_what_the_api_said_of_it_and_no_secret(tmp_path):
+    def answer(request):
+        told = [(422, f"{row['id']} ? hunter2hunter2 {'x' * 3000}") for row in request.records()]
+        return Answer(status=207, body=json.dumps(told).encode())
+
+    with FakeApi(answer) as server:
+        api = Api(
+            server.url,
+            headers={"Authorization": "Bearer hunter2hunter2"},
+            body_format="json_array",
+            item_results=lambda answer: map(tuple, answer.json()),
+        )
+        rows = [{"id": number} for number in range(5)]
+        report = post_rows(rows, api, key="id", journal=Journal(tmp_path / "j"))
+    assert report.dead == 5
+    for letter in dead_letters(tmp_path / "j"):
+        assert letter["answer"].startswith(f"{letter['key']} ? ")
+        assert "hunter2hunter2" not in letter["answer"] + letter["message"]
+        assert len(letter["answer"]) == 2048
 
 
 def test_c23_only_the_items_that_can_be_retried_go_again():

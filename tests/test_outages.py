@@ -159,7 +159,8 @@ def test_d9_after_an_outage_requests_go_one_then_two_then_more_at_a_time():
         return Answer(delay=0.02)
 
     with FakeApi(behave) as api, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(sent_to, api, 1500, retry=QUICK, limits=Limits(concurrency=32))
+        patient = Retry(initial_backoff=0.001, max_backoff=0.3)
+        running = pool.submit(sent_to, api, 1500, retry=patient, limits=Limits(concurrency=32))
         until(lambda: len(api.received) >= 200)
         down.set()
         time.sleep(1.0)

@@ -3,12 +3,16 @@
 import threading
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from psycopg.errors import QueryCanceled
+from psycopg.pq import TransactionStatus
 
+from proxy import UP, Proxy
 from rowferry import (
     Budget,
     RawJSON,
@@ -25,6 +29,7 @@ from rowferry import (
     table_info,
 )
 from rowferry import connect as connect_to
+from rowferry.databases import postgresql as dialect
 from rowferry.databases import recognise
 from rowferry.databases.contract import Unreadable
 from rowferry.exceptions import (
@@ -37,7 +42,7 @@ from rowferry.exceptions import (
 from rowferry.reader import Query, Reader
 from rowferry.row_factories import tuple_row_factory
 from rowferry.testing import FakeApi
-from scripted import LONG
+from scripted import LONG, until
 
 tuples = tuple_row_factory
 
@@ -542,3 +547,28 @@ def test_cells_that_psycopg_cannot_convert_are_the_same_read_ahead(psycopg, tole
             with pytest.raises(SourceError, match="too large"):
                 reader.fetch(3)
     assert psycopg.info.transaction_status == 0
+
+
+def test_a_server_that_had_not_begun_a_statement_is_asked_again_to_cancel_it(
+    postgresql, monkeypatch
+):
+    """It ignores what comes before; the statement is still on its way to it then."""
+    monkeypatch.setattr(dialect, "_CANCEL_AGAIN", (0.5, 0.5, LONG))
+    with (
+        Proxy(postgresql.host, postgresql.port) as proxy,
+        closing(connect_to(proxy.url(), autocommit=True)) as conn,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        [line] = proxy.lines
+        proxy.hold(line)
+        running = pool.submit(conn.execute, "SELECT pg_sleep(600)")
+        until(lambda: conn.info.transaction_status == TransactionStatus.ACTIVE)
+        database, _ = recognise(conn)
+        interrupting = pool.submit(database.interrupt, conn)
+        until(lambda: len(proxy.lines) == 2)
+        until(lambda: proxy.lines[1].carried[UP])
+        time.sleep(0.1)  # it has read it by then
+        proxy.hold(line, False)
+        interrupting.result(LONG)
+        with pytest.raises(QueryCanceled):
+            running.result(LONG)

@@ -148,9 +148,6 @@ CLAIMS = {
         5 tokens, and True that what was
         refused with an old one went again with the new one
         """,
-    "sign_hmac": """
-        100 delivered,
-        """,
     "sign_aws": """
         2 delivered, 0 dead
         /records/a%20b AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE 64

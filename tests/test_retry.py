@@ -116,7 +116,8 @@ def test_poison_is_told_from_outage_by_the_neighbours(ambiguous, age, delivered,
     attempts = Attempts(since=now - age, delivered_before=7, ambiguous=ambiguous)
     retry = Retry(max_retries=2, max_retry_age=100)
     since = None if outage is None else now - outage
-    assert retry.next_step(attempts, now, delivered=delivered, outage=since, proof=now) is step
+    seen = {"delivered": delivered, "outage": since, "proof": now, "rtt": 0.0}
+    assert retry.next_step(attempts, now, **seen) is step
 
 
 def test_no_retries_are_no_waiting_either():
@@ -125,8 +126,8 @@ def test_no_retries_are_no_waiting_either():
     retry = Retry(max_retries=0)
     for delivered in (7, 8):
         for outage, step in ((None, Step.ASIDE), (0.0, Step.STOP)):
-            found = retry.next_step(attempts, 1.0, delivered=delivered, outage=outage, proof=0.5)
-            assert found is step
+            seen = {"delivered": delivered, "outage": outage, "proof": 0.5, "rtt": 0.0}
+            assert retry.next_step(attempts, 1.0, **seen) is step
 
 
 @pytest.mark.parametrize(
@@ -147,8 +148,17 @@ def test_what_fails_alone_at_the_end_is_asked_once_more_after_the_longest_backof
     attempts = Attempts(failed, delivered_before=7, failed_at=failed, ambiguous=3)
     retry = Retry(max_retries=2, max_retry_age=100, max_backoff=30)
     since = None if outage is None else now - outage
-    found = retry.next_step(attempts, now, delivered=delivered, outage=since, proof=failed + proof)
-    assert found is step
+    seen = {"delivered": delivered, "outage": since, "proof": failed + proof, "rtt": 0.0}
+    assert retry.next_step(attempts, now, **seen) is step
+
+
+@pytest.mark.parametrize(("age", "step"), [(3.9, Step.ONCE_MORE), (4.0, Step.POISON)])
+def test_four_round_trips_at_least_go_by_before_what_fails_alone_is_given_up(age, step):
+    """Until then answers come to what was sent before the API went down."""
+    attempts = Attempts(0.0, delivered_before=7, failed_at=0.0, ambiguous=3)
+    retry = Retry(max_retries=2, max_backoff=0.1)
+    seen = {"delivered": 8, "outage": None, "proof": -0.1, "rtt": 1.0}
+    assert retry.next_step(attempts, age, **seen) is step
 
 
 def test_a_first_wait_is_no_longer_than_the_longest():

@@ -87,6 +87,20 @@ def test_items_that_do_not_fit_the_records_say_nothing_of_any(statuses, words):
     assert words in judge_items(RULES, statuses, 2)
 
 
+def test_items_may_have_what_the_api_says_of_them():
+    given = [201, (422, "no name"), (503, "busy"), (200, "fine"), (422, "")]
+    items = judge_items(RULES, given, 5)
+    assert items.delivered == 2
+    assert items.rejected == {1: 422, 4: 422}
+    assert items.again == {Fate.AMBIGUOUS: [2]}
+    assert items.said == {1: "no name", 2: "busy"}
+
+
+@pytest.mark.parametrize("item", [(422,), (422, None), (422, "a", "b"), ("a", 422), (True, "a")])
+def test_a_pair_that_is_none_says_nothing_of_any(item):
+    assert "for item 0, which is no status" in judge_items(RULES, [item], 1)
+
+
 def test_items_that_cannot_be_read_say_nothing_of_any():
     answer = Response(200, body=b"<html>")
     said = sorted_out(batch_of([1, 1]), answer, lambda answer: answer.json()["items"], RULES)

@@ -78,8 +78,9 @@ class Api:
         retry_on_status: the statuses after which records are sent again, 400 to 599; None means
             those of the table in docs/retries-and-limits.md.
         item_results: takes an answer in `success_status`, or a 207, and gives a status for each
-            record of its request, in their order. The answer has `status`, `body`, `header(name)`
-            and `json()`. It runs on the event loop. None: the answer stands for all records.
+            record of its request, in their order; or a pair of it and of what the answer says of
+            the record, as text. The answer has `status`, `body`, `header(name)` and `json()`. It
+            runs on the event loop. None: the answer stands for all records.
         idempotency_header: carries a key by which the API can tell a record that is sent again;
             sent where the transfer has a `key` and a request one record. None: never.
         on_ambiguous: "retry" sends a record again that the API may have; "dead_letter" gives it

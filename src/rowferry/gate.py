@@ -54,6 +54,11 @@ class Gate:
         """Whether nothing gets through, so that a request only asks whether it is over."""
         return self.outage_since is not None
 
+    @property
+    def rtt(self) -> float:
+        """A mean round trip, in seconds."""
+        return self._limit.rtt
+
     def is_open(self, now: float) -> bool:
         """Tell whether a request may begin now, without further ado."""
         return (

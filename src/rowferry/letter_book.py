@@ -196,6 +196,7 @@ class LetterRecorder:
         self.book = book
         self._key = key
         self._transform = shaping.transform
+        self._columns = shaping.columns
         self._looked_at = shaping.looked_at
         self._parse = parse
 
@@ -223,13 +224,36 @@ class LetterRecorder:
         counts = [1] * len(chunk)
         if self._transform is None and not self._looked_at:
             texts = [RawJSON(letter.body) for letter in chunk]
-            return Shaped(texts, [], 0, (), counts=counts)
-        rows = [self._parse(letter.body) for letter in chunk]
+            return Shaped(texts, [], 0, (), rows=self._rows(chunk), counts=counts)
+        records = [self._parse(letter.body) for letter in chunk]
         if self._transform is None:
-            return Shaped(rows, [], 0, (), counts=counts)
+            return Shaped(records, [], 0, (), rows=self._rows(chunk), counts=counts)
         if isinstance(self._transform, PerRow):
-            return _shaped_each(rows, self._transform.function)
-        return self._shaped_by_key(rows)
+            return self._shaped_by_row(chunk, records, self._transform.function)
+        return self._shaped_by_key(records)
+
+    def _rows(self, chunk: list[Letter]) -> list[Mapping[str, Any]]:
+        """Give what requests need besides the records: of the key, and of what is kept as text."""
+        if not self._columns:
+            return []
+        return [self._key_of(letter) | self._named(letter) for letter in chunk]
+
+    def _key_of(self, letter: Letter) -> dict[str, Any]:
+        """Give the key columns of a letter; none where its key is kept as text for people only."""
+        values = letter.shown_key if letter.key_values else ()
+        return dict(zip(self._key, values, strict=False))  # a row's second record has its number
+
+    def _named(self, letter: Letter) -> dict[str, Any]:
+        record = self._parse(letter.body)
+        return record if isinstance(record, dict) else {}
+
+    def _shaped_by_row(
+        self, chunk: list[Letter], records: list[Any], function: Callable[[Any], Any]
+    ) -> Shaped:
+        shaped = _shaped_each(records, function)
+        pairs = zip(chunk, shaped.counts, strict=True)
+        made = [letter for letter, count in pairs if count == 1]
+        return shaped._replace(rows=[self._key_of(letter) for letter in made])
 
     def _shaped_by_key(self, rows: list[Any]) -> Shaped:
         keys = self._keys(rows)

@@ -115,8 +115,12 @@ def of_failed(
 
 def needs_records(api: Api) -> bool:
     """Tell whether a record cannot be had of the body that it made, and has to be kept for it."""
-    made = encode_of(api.format) is not None or hasattr(api.format, "frame")
-    return made or api.templates is not None
+    return needs_values(api) or api.templates is not None
+
+
+def needs_values(api: Api) -> bool:
+    """Tell whether a body is made of a record's values, and not of its JSON text only."""
+    return encode_of(api.format) is not None or hasattr(api.format, "frame")
 
 
 def record_text(record: Any) -> bytes | None:

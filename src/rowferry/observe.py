@@ -1,8 +1,9 @@
-"""Progress for people: a bar on a terminal, a line in the log; fed with frozen events."""
+"""Progress for people: a bar on a terminal or in a notebook, a line in the log; fed with events."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rowferry.exceptions import ConfigError
@@ -106,11 +107,56 @@ class Heartbeat:
 
 
 def _bar_where_it_shows() -> Observer | None:
-    """Give a bar on standard error if it is a terminal or a notebook; None elsewhere."""
+    """Give a bar below the cell of a notebook, or on a terminal; None elsewhere."""
+    if _in_notebook():
+        return NotebookBar()
     from rich.console import Console  # noqa: PLC0415 (imported by those who want a bar only)
 
     console = Console(stderr=True)
-    return Bar(console) if console.is_terminal or console.is_jupyter else None
+    return Bar(console) if console.is_terminal else None
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+class NotebookBar:
+    """
+    A bar below the cell that runs, with as many figures as a line has room for.
+
+    It is a display of the notebook's own, written over again and again. Rich's bar would need the
+    package ipywidgets there, and not show the last figures.
+    """
+
+    def __init__(self) -> None:
+        self._display: Any = None
+        self._next = 0.0
+
+    def __call__(self, event: Progress) -> None:
+        """Take an event; the last one leaves the bar as it is then."""
+        if event.seconds < self._next and not event.ended:
+            return
+        self._next = event.seconds + 1 / _REFRESHES
+        shown = {"text/plain": bar(event) + counts(event, _WIDE - _AROUND_BAR)}
+        if self._display is None:
+            from IPython.display import display  # noqa: PLC0415 (there in notebooks only)
+
+            self._display = display(shown, raw=True, display_id=True)
+        else:
+            self._display.update(shown, raw=True)
+
+
+def bar(event: Progress) -> str:
+    """Give how much of an event's rows is settled, as text; nothing where nobody knows how many."""
+    settled = event.delivered + event.dead
+    if event.ended and settled == event.records and event.read >= (event.total or 0):
+        share = 1.0  # however many records the rows became
+    elif event.total:
+        share = min(settled / event.total, 1.0)
+    else:
+        return ""
+    return f"{'█' * int(20 * share):░<20} {share:4.0%}  "
 
 
 class Bar:

@@ -34,6 +34,7 @@ LONGEST_PAUSE = 600.0
 """Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
 
 _AFTER_CONFLICT = 1.0
+_PROBLEM_SHOWN = 300
 _UNREAD = 16
 """Answers in a row, from the first on, on which `item_results` raises: it will on any."""
 
@@ -189,7 +190,8 @@ class Outcomes:
             self._reject(piece, RejectedError, rejected, response, status, said=said)
         for piece, fate in pieces.again:
             reason = "the API did not take some items of a batch"
-            reason = f"{reason} ({pieces.problem})" if pieces.problem else reason
+            if pieces.problem:
+                reason = f"{reason} ({self._settling.said(pieces.problem)[:_PROBLEM_SHOWN]})"
             self._try_again(lane, piece, Verdict(fate, reason, pause), response)
 
     def _act_on_unread(
@@ -274,7 +276,12 @@ class Outcomes:
         probe = lane.probe and outage is not None and retry.max_retries > 0
         attempts = before.after(verdict.fate, broken=response is None, probe=probe)
         step = retry.next_step(
-            attempts, now, delivered=delivered, outage=outage, proof=self._gate.proof
+            attempts,
+            now,
+            delivered=delivered,
+            outage=outage,
+            proof=self._gate.proof,
+            rtt=self._gate.rtt,
         )
         self._take(step, Failure(batch, attempts, verdict, response))
 
@@ -314,7 +321,7 @@ class Outcomes:
             case Step.AGAIN:
                 self._put_off(batch, verdict.fate, verdict.retry_after or 0.0)
             case Step.ONCE_MORE:
-                self._put_off(batch, verdict.fate, min(retry.max_backoff, retry.max_retry_age))
+                self._put_off(batch, verdict.fate, retry.patience(self._gate.rtt))
             case Step.WAIT:
                 self._gate.close(monotonic())
                 self._waiting.wake()
@@ -419,7 +426,7 @@ class Outcomes:
         """Settle records that the API will not take; *said* is what it answered of just these."""
         if status is None and response is not None:
             status = response.status
-        answer = self._credentials.redact(said) if said else self._settling.shown(response)
+        answer = self._settling.said(said) if said else self._settling.shown(response)
         rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
         self._settling.reject(rejection, sure=sure)
         self._on_settled(batch)

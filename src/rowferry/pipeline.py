@@ -28,7 +28,7 @@ from rowferry.formats.contract import encode_of, framing_of, split_of
 from rowferry.handoff import Handoff
 from rowferry.idempotency import IdempotencyKeys
 from rowferry.ledger import Ledger
-from rowferry.letters import needs_records
+from rowferry.letters import needs_records, needs_values
 from rowferry.recording import Sending, Shaping, dead_of
 from rowferry.records import FailedRow, Key, Progress, Report, Row
 from rowferry.settling import too_many_dead
@@ -193,7 +193,9 @@ class Run:
             ),
             self._ledger,
             max_bytes=limits.max_buffer_bytes,
-            max_records=2 * max(transfer.chunk_size, limits.workers * api.records_per_request),
+            max_records=max(
+                2 * transfer.chunk_size, limits.workers * api.records_per_request * 5 // 4
+            ),
             linger=api.batch_linger,
         )
         self._delivery = Delivery(
@@ -294,7 +296,7 @@ class Run:
 
     def _open_journal(self, journal: Opening) -> None:
         transfer, ledger = self._transfer, self._ledger
-        looked_at = needs_records(transfer.api)
+        looked_at = needs_values(transfer.api)
         self._recorder = journal.open(
             Shaping(transfer.transform, transfer.ordering_key, self._columns, looked_at=looked_at)
         )

@@ -14,7 +14,7 @@ from rowferry.exceptions import ConfigError, ConnectError, RowferryError, Source
 from rowferry.logs import logger
 from rowferry.ordered import OrderedQuery, OrderedRows
 from rowferry.row_factories import ChunkMaker, RowFactory, chunk_maker, dict_row_factory
-from rowferry.sql import error_text
+from rowferry.sql import error_text, is_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -369,7 +369,10 @@ class Reader:
                     transactions.rollback(self._database, self._conn)
         except Exception as another:  # noqa: BLE001 - it must not hide the first one
             error.add_note(f"and its transaction could not be rolled back: {another}")
-        raise SourceError(text) from error
+        failed = SourceError(text)
+        if is_mistake(error):
+            failed.exit_code = ConfigError.exit_code  # to start the same again cannot help
+        raise failed from error
 
     def _advice(self, error: Exception) -> str:
         if self._interrupted.is_set() or not self._is_lost(error):

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rowferry.batches import Attempts
 
 
+_ROUND_TRIPS = 4
+"""Mean round trips after which hardly an answer comes to what was sent before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """
@@ -58,6 +62,10 @@ class Retry:
         ceiling = self.initial_backoff * 2.0 ** min(tries - 1, 60)
         return min(ceiling, self.max_backoff) * luck
 
+    def patience(self, rtt: float) -> float:
+        """Give the seconds that an API has to be seen down, or up; *rtt* is a mean round trip."""
+        return min(max(self.max_backoff, _ROUND_TRIPS * rtt), self.max_retry_age)
+
     def next_step(
         self,
         attempts: Attempts,
@@ -66,6 +74,7 @@ class Retry:
         delivered: int,
         outage: float | None,
         proof: float,
+        rtt: float,
     ) -> Step:
         """
         Say what is to be done with a batch that failed once more.
@@ -81,13 +90,15 @@ class Retry:
             delivered: records delivered so far.
             outage: since when nothing gets through; None where something does.
             proof: when the latest request was sent that got through.
+            rtt: a mean round trip, in seconds: as long as that, an API that has just gone down
+                looks as if it were up, by its answers to what was sent before.
         """
         began = attempts.since if outage is None else min(outage, attempts.since)
         old = now - began > self.max_retry_age
         if not old and attempts.ambiguous <= self.max_retries:
             return Step.AGAIN
         others = outage is None and delivered > attempts.delivered_before
-        if others and (old or self._is_sure(attempts, now, proof)):
+        if others and (old or self._is_sure(attempts, now, proof, rtt)):
             return Step.POISON
         if old:
             return Step.STOP
@@ -95,9 +106,9 @@ class Retry:
             return Step.ASIDE if outage is None else Step.STOP
         return Step.ONCE_MORE if others else Step.WAIT
 
-    def _is_sure(self, attempts: Attempts, now: float, proof: float) -> bool:
+    def _is_sure(self, attempts: Attempts, now: float, proof: float, rtt: float) -> bool:
         """Tell whether the API was up after the batch failed, or was given time to come up."""
-        given = now - attempts.since >= self.max_backoff and self.max_retries > 0
+        given = now - attempts.since >= self.patience(rtt) and self.max_retries > 0
         return given or proof > attempts.failed_at
 
 

@@ -160,7 +160,11 @@ class Settling:
         """Give the beginning of an answer's body, without what may be secret."""
         if response is None:
             return ""
-        return self._redact(response.body.decode("utf-8", "replace"))[:_ANSWER_SHOWN]
+        return self.said(response.body.decode("utf-8", "replace"))
+
+    def said(self, text: str) -> str:
+        """Give the beginning of what the API said, without what may be secret."""
+        return self._redact(text)[:_ANSWER_SHOWN]
 
     def _message(self, reason: str, answer: str) -> str:
         answer = answer.strip()

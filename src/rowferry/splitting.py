@@ -8,12 +8,15 @@ from rowferry.batches import Batch, Fate, Response
 from rowferry.verdict import judge_items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rowferry.verdict import Items, Rules, Verdict
 
-ItemResults: TypeAlias = "Callable[[Response], Sequence[int]]"
-"""Takes an answer and gives a status for each record of its request, in their order."""
+ItemResults: TypeAlias = "Callable[[Response], Iterable[int | tuple[int, str]]]"
+"""
+Takes an answer and gives a status for each record of its request, in their order; or a pair of the
+status and of what the answer says of that record.
+"""
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

@@ -183,6 +183,7 @@ class FakeApi:
             connection hang without an answer; or several of them in a list, one after another, the
             last for all that follow; or a function that gives one for what was received.
         tls: makes it an https server.
+        port: to listen on; 0 takes one that is free.
 
     Attributes:
         received: all requests that were complete, in the order of their arrival.
@@ -196,6 +197,7 @@ class FakeApi:
         answer: Behaviour | Sequence[Reply] | Reply = 201,
         *,
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
@@ -205,7 +207,7 @@ class FakeApi:
         self._held: list[Callable[[], None]] | None = None
         self._answer = answer
         self._tls = tls
-        self._port = 0
+        self._port = port
         self._open: set[asyncio.BaseTransport] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fake-api", daemon=True)
@@ -266,7 +268,7 @@ class FakeApi:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        await self._listen(0)
+        await self._listen(self._port)
         self._ready.set()
         await self._end.wait()
         await self._refuse()

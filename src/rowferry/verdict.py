@@ -222,7 +222,8 @@ def judge_items(
     A status for which a whole request would stop the run (a redirect, 401) rejects its record.
 
     Args:
-        statuses: what the user's `item_results` gave.
+        statuses: what the user's `item_results` gave: a status, or a pair of one and of what the
+            API says of the item.
         count: records that were sent.
         attempts: of them before this one; None where this was the first.
 
@@ -239,17 +240,25 @@ def judge_items(
     delivered = 0
     again: dict[Fate, list[int]] = {}
     rejected: dict[int, int] = {}
-    for index, status in enumerate(given):
+    said: dict[int, str] = {}
+    for index, item in enumerate(given):
+        status, text = item if _is_pair(item) else (item, "")
         if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
-            return f"item_results gave {status!r:.100} for item {index}, which is no status"
+            return f"item_results gave {item!r:.100} for item {index}, which is no status"
         fate = rules.fate_of_item(status, attempts)
+        if text and fate is not Fate.DELIVERED:
+            said[index] = text
         if fate is Fate.DELIVERED:
             delivered += 1
         elif fate in RETRYABLE:
             again.setdefault(fate, []).append(index)
         else:
             rejected[index] = int(status)
-    return Items(delivered, again, rejected)
+    return Items(delivered, again, rejected, said)
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and list(map(type, item))[1:] == [str]
 
 
 # headers

@@ -126,6 +126,7 @@ api = etl.Api(
     tls={"ca": "ca.pem"},
 )
 etl.Api("https://h/", item_results=lambda answer: [item["s"] for item in answer.json()])
+etl.Api("https://h/", item_results=lambda answer: [(422, "no name")] if answer.body else [201])
 etl.Api("https://h/", limits=etl.Limits(concurrency="adaptive"))
 etl.Api("https://h/", tls=ssl.create_default_context())
 

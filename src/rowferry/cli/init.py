@@ -22,7 +22,12 @@ _VARIABLE = "SOURCE_PASSWORD"
 @click.option("--table", required=True, help="The table to read.")
 @click.option("--name", help="Of the job; by default the table's.")
 @click.option(
-    "--output", "-o", default="job.toml", show_default=True, type=click.Path(path_type=Path)
+    "--output",
+    "-o",
+    default="job.toml",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The job file to write.",
 )
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.option("--debug", is_flag=True, help="Show where errors come from.")

@@ -1,0 +1,23 @@
+"""
+Rows to an API with rowferry; with a fourth argument, a journal, it goes on where it was killed.
+
+    python ferry.py sensors.db "SELECT id, code FROM sensor" http://localhost:9200/sensors
+"""
+
+import sqlite3
+import sys
+
+import rowferry as etl
+
+
+def send(
+    query: str, conn: sqlite3.Connection, url: str, journal: etl.Journal | None = None
+) -> etl.Report:
+    """Read, post and wait at the same time; give the counts."""
+    return etl.copy_to_api(query, conn, url, key="id", journal=journal)
+
+
+if __name__ == "__main__":
+    _, file, query, url, *journal = sys.argv
+    with sqlite3.connect(file) as conn:
+        print(send(query, conn, url, *map(etl.Journal, journal)))
