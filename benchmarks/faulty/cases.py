@@ -141,7 +141,7 @@ CASES = (
     Case("elasticsearch-py streaming_bulk", "by default", bulk_script(PEERS / "streaming_bulk.py")),
     Case(
         "elasticsearch-py streaming_bulk",
-        "max_retries=8 of helper and client, retry_on_status, raise_on_error and "
+        "max_retries=8 of helper and client, retry_on_status, retry_backoff, raise_on_error and "
         "raise_on_exception off, errors to a file",
         bulk_script(HERE / "streaming_bulk_careful.py"),
     ),

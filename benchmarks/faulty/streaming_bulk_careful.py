@@ -1,9 +1,11 @@
 """
 elasticsearch-py's `streaming_bulk` told to retry and to go on; what is refused goes to a file.
 
-Its client retries what the whole request met, the helper what documents met.
+Its client retries what the whole request met, with waits only where it is told to; the helper
+retries what documents met.
 
-Source: https://elasticsearch-py.readthedocs.io/en/stable/api_helpers.html
+Sources: https://elasticsearch-py.readthedocs.io/en/stable/api_helpers.html, and the docstring of
+`elastic_transport.Transport`
 """
 
 from __future__ import annotations
@@ -20,7 +22,12 @@ from patience import RETRIED, keep
 def transfer(job: Job) -> None:
     """Index the rows."""
     with Elasticsearch(
-        cluster(job), max_retries=8, retry_on_status=RETRIED, retry_on_timeout=True
+        cluster(job),
+        max_retries=8,
+        retry_on_status=RETRIED,
+        retry_on_timeout=True,
+        retry_backoff_base=0.5,
+        retry_backoff_cap=5,
     ) as client:
         results = streaming_bulk(
             client,
