@@ -105,13 +105,14 @@ async def run(
             start_new_session=True,
         )
         ended = asyncio.ensure_future(process.wait())
-        ends = [ended, killed_at] if killed_at else [ended]
-        await asyncio.wait(ends, timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            return ended.result()
-        os.killpg(process.pid, signal.SIGKILL)
-        await ended
-        return None
+        try:
+            ends = [ended, killed_at] if killed_at else [ended]
+            await asyncio.wait(ends, timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else None
+        finally:  # also where we are interrupted
+            if not ended.done():
+                os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
 
 
 def environment(folder: Path) -> dict[str, str]:
