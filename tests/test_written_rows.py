@@ -99,8 +99,8 @@ def said(rows, kinds):
 
 
 def each_alone(kind):
-    """Give a table of one row for each value of a type."""
-    return [[("n", "numeric", ["1"]), ("c", kind, [cell])] for cell in CELLS[kind]]
+    """Give a table for each value of a type, with NULL beside it."""
+    return [[("n", "numeric", ["1", "2"]), ("c", kind, [cell, None])] for cell in CELLS[kind]]
 
 
 def check_same(conn, table, zone):
@@ -121,9 +121,11 @@ def test_rows_unseen_are_the_same_texts_as_rows_that_are_seen(psycopg_connection
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("kind", CELLS)
 def test_each_value_unseen_is_the_same_text(psycopg_connection, kind, zone):
-    check_same(psycopg_connection, [("c", kind, CELLS[kind])], zone)
     for table in each_alone(kind):
         check_same(psycopg_connection, table, zone)
+        check_same(
+            psycopg_connection, [(name, type_, cells[:1]) for name, type_, cells in table], zone
+        )
 
 
 COMMON = "SELECT 1::bigint AS id, 'a' AS code, 2.50::numeric(10,2) AS price, NULL::text AS none, "
