@@ -46,11 +46,21 @@ BY_SYMBOL = (
 )
 
 BY_FILE = (
-    (re.compile(r"/psycopg/|rowferry/(databases/|reader|sources|ordered|extract|sql\.)"), VALUES),
+    (
+        re.compile(
+            r"/psycopg/|rowferry/(databases/|reader|sources|row_source|ordered|extract|sql\.)"
+        ),
+        VALUES,
+    ),
     (re.compile(r"rowferry/row_factories|<string>"), VALUES),
     (re.compile(r"rowferry/transforms"), TRANSFORM),
     (re.compile(r"rowferry/(values|json_text)"), ENCODE),
-    (re.compile(r"rowferry/(batching|batches|handoff|pipeline|formats/)"), HAND_OVER),
+    (
+        re.compile(
+            r"rowferry/(batching|batches|handoff|pipeline|packing|unsent|fetching|formats/)"
+        ),
+        HAND_OVER,
+    ),
     (re.compile(r"rowferry/(templates|heads|auth|credentials|idempotency)"), HEAD),
     (re.compile(r"rowferry/http/"), PARSE),
     (
@@ -63,7 +73,7 @@ BY_FILE = (
     (
         re.compile(
             r"rowferry/(delivery|settling|ledger|gate|adaptive|refusals|quota|limits|waiting|"
-            r"outcomes|lanes|ordering|retry)"
+            r"outcomes|lanes|ordering|retry|dispatching|pacing|dividing)"
         ),
         SETTLE,
     ),
@@ -71,7 +81,7 @@ BY_FILE = (
 )
 
 BY_FUNCTION = {
-    "Delivery._request": HEAD,
+    "Delivery.request": HEAD,
     "Handoff.settled": SETTLE,
     "Handoff.committed": SETTLE,
     "Run._hand_over_all": FREE,

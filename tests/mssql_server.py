@@ -1,5 +1,4 @@
 """What the stand-in for SQL Server knows in test_mssql.py: it runs in a process of its own."""
-# ruff: noqa: DTZ001 - most of its types have no zone
 
 import time
 from datetime import datetime, timedelta, timezone

@@ -36,10 +36,10 @@ PG, SQLITE = database_of_type("PG"), database_of_type("SQLITE")
         (["a", 1], "text"),
         ([b"", bytearray(), memoryview(b"")], "binary"),
         ([dt.date(2020, 1, 2)], "date"),
-        ([dt.datetime.min, dt.date(2020, 1, 2)], "timestamp"),  # noqa: DTZ901 - without a zone
+        ([dt.datetime.min, dt.date(2020, 1, 2)], "timestamp"),  # without a zone
         ([dt.datetime.now(dt.UTC)], "timestamptz"),
         ([dt.datetime.now(dt.UTC), dt.date(2020, 1, 2)], "timestamptz"),
-        ([dt.datetime.now(dt.UTC), dt.datetime.min], "text"),  # noqa: DTZ901 - one without a zone
+        ([dt.datetime.now(dt.UTC), dt.datetime.min], "text"),  # one without a zone
         ([dt.time(1)], "time"),
         ([dt.timedelta(1)], "interval"),
         ([{}, [], RawJSON("{}")], "json"),

@@ -1,4 +1,3 @@
-# ruff: noqa: DTZ001, DTZ901 - naive times are tested as well
 """COPY stores and refuses what INSERT would: every type of column, every type of value."""
 
 import contextlib

@@ -317,7 +317,7 @@ def test_a_table_that_is_made_holds_times_json_and_ids(connect):
     row = {
         "n": 1,
         "day": dt.date(2020, 1, 2),
-        "clock": dt.datetime(2020, 1, 2, 3, 4, 5, 678901),  # noqa: DTZ001 - one without a zone
+        "clock": dt.datetime(2020, 1, 2, 3, 4, 5, 678901),  # one without a zone
         "moment": dt.datetime(2020, 1, 2, 3, 4, 5, 678901, dt.UTC),
         "hour": dt.time(3, 4, 5),
         "lasting": dt.timedelta(hours=5, seconds=1),

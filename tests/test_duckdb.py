@@ -41,8 +41,8 @@ from rowferry.reader import Query, Reader
 from rowferry.row_factories import tuple_row_factory as tuples
 from rowferry.sql import plain_insert
 
-NAIVE = datetime(2020, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the driver gives
-LAST = datetime.max  # noqa: DTZ901 - the same
+NAIVE = datetime(2020, 1, 2, 3, 4, 5, 678901)  # as the driver gives
+LAST = datetime.max  # the same
 AWARE = NAIVE.replace(tzinfo=UTC)
 PLUS_2 = timezone(timedelta(hours=2))
 
@@ -504,9 +504,9 @@ def test_mixed_types_in_one_chunk_are_cast_one_by_one(duck):
     ]
     executemany("INSERT INTO t VALUES (?, ?, ?, ?)", duck, rows)
     assert duck.execute("SELECT * FROM t").fetchall() == [
-        ("x", Decimal("1.50"), 1, datetime(2020, 1, 1)),  # noqa: DTZ001
+        ("x", Decimal("1.50"), 1, datetime(2020, 1, 1)),
         ("1", Decimal("2.25"), 7, NAIVE),
-        ("2.5", Decimal("3.00"), 3, datetime(2020, 1, 2)),  # noqa: DTZ001
+        ("2.5", Decimal("3.00"), 3, datetime(2020, 1, 2)),
     ]
 
 

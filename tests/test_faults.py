@@ -684,8 +684,8 @@ def test_an_item_that_always_fails_is_poison_and_its_neighbours_are_not():
         came = sent_to(api, 60, **BATCHES)
     assert set(came.failed) == {7}
     assert type(came.failed[7]) is ExhaustedError
-    assert came.receipts[7] == 6
-    assert sum(came.receipts.values()) == 60 + 5
+    assert came.receipts.pop(7) in {6, 7}  # once more, where nothing was sent after it
+    assert sum(came.receipts.values()) == 60 - 1
 
 
 def too_large(most):

@@ -14,12 +14,13 @@ FLOORS = (
     """abort adaptive batching budget checks column_types fingerprint gate idempotency incremental
     json_text key_text keyset ledger limits logs mounts ordering places quota redaction refusals
     retry row_factories splitting sql templates transforms values verdict watermark""",
-    """databases formats http auth heads api positions lock letters journal_schema journal_file
-    journal_entry spans pass_book recording letter_book journal""",
+    """databases formats http auth heads api_checks api positions lock letters journal_schema
+    journal_status journal_file journal_entry spans pass_book recording letter_book journal""",
     """db_params connections transactions ordered reader extract catalogue creation flow writing
-    checkpoint_table session_lock checkpoint insert whole_table copying resuming sources handoff
-    dialer credentials lanes journal_writer committing settling waiting aside outcomes delivery
-    pipeline""",
+    checkpoint_table session_lock checkpoint insert whole_table copying resuming row_source
+    sources transfer_spec fetching unsent packing handoff dialer credentials lanes
+    journal_writer committing settling waiting aside dividing pacing retrying outcomes
+    dispatching delivery pipeline""",
     """transfer running letter_office options observe testing file_rows preview config cli
     elasticsearch __init__ __main__""",
 )

@@ -1,5 +1,4 @@
 """SQL Server by its real drivers, against a protocol stand-in: what ETLHelper's behaviour asks."""
-# ruff: noqa: DTZ001 - most of its types have no zone
 
 import logging
 import sys

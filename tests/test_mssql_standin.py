@@ -1,5 +1,4 @@
 """The real drivers of SQL Server, against the protocol stand-in."""
-# ruff: noqa: DTZ001 - most of its types have no zone
 
 import os
 import struct

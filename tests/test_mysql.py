@@ -1,5 +1,4 @@
 """What only MySQL and MariaDB do, by both of their drivers."""
-# ruff: noqa: DTZ001 - their columns have no time zones
 
 import datetime as dt
 import json

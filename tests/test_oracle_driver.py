@@ -54,7 +54,7 @@ from standins.oracle import (
 
 oracledb = pytest.importorskip("oracledb", reason="no python-oracledb: pip install oracledb")
 
-MOMENT = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the driver gives
+MOMENT = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)  # as the driver gives
 SECOND = MOMENT.replace(microsecond=0)
 PLUS_2 = dt.timezone(dt.timedelta(hours=2))
 
@@ -647,7 +647,7 @@ class FakeError:
 
 
 def test_rows_go_from_oracle_to_an_api(oracle, monkeypatch):
-    since = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - as Oracle's DATE
+    since = dt.datetime(2024, 1, 1)  # as Oracle's DATE
     dictionary = [(f"C{number}", f"sensor {number} é", since) for number in range(3000)]
     columns = ["CODE VARCHAR2(20)", "DESCRIPTION VARCHAR2(100)"]
     newer = lambda binds: [row[:2] for row in dictionary if row[2] >= binds["since"]]

@@ -39,12 +39,12 @@ def test_a_time_zone_that_has_a_name_is_refused_and_advice_says_how_to_read_it(c
     moment = "TIMESTAMP '2024-07-01 12:00:00 Europe/Paris'"
     with pytest.raises(SourceError, match=r"DPY-3022[\s\S]*SYS_EXTRACT_UTC"):
         etl.fetchall(f"SELECT {moment} AS t FROM dual", conn)
-    utc = dt.datetime(2024, 7, 1, 10)  # noqa: DTZ001 - as the driver gives
+    utc = dt.datetime(2024, 7, 1, 10)  # as the driver gives
     assert etl.fetchone(f"SELECT SYS_EXTRACT_UTC({moment}) AS t FROM dual", conn) == {"T": utc}
 
 
 def test_a_table_is_made_where_there_is_none_and_each_type_keeps_its_values(conn):
-    moment = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - as the driver gives
+    moment = dt.datetime(2024, 1, 2, 3, 4, 5, 678901)  # as the driver gives
     values = (
         1,
         Decimal("0.10"),

@@ -45,7 +45,7 @@ oracledb = pytest.importorskip("oracledb", reason="no python-oracledb: pip insta
 NUMBERS = "SELECT n FROM numbers"
 ECHO = "SELECT :value FROM dual"
 ADD = "INSERT INTO sensors (code, description) VALUES (:code, :description)"
-MIDNIGHT = datetime(2024, 1, 2)  # noqa: DTZ001 - Oracle's DATE has no zone
+MIDNIGHT = datetime(2024, 1, 2)  # Oracle's DATE has no zone
 ALL = "SELECT code, description FROM sensors"
 
 

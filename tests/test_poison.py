@@ -29,11 +29,9 @@ def test_an_api_that_goes_down_as_the_last_records_are_sent_buries_none(fault):
     down = threading.Event()
 
     def behave(request):
-        if down.is_set():
-            return fault
-        if len(api.received) >= 40:
+        if request.json()["id"] >= 38:
             down.set()
-        return fault if request.json()["id"] >= 38 else 201
+        return fault if down.is_set() else 201
 
     retry = Retry(initial_backoff=0.001, max_backoff=0.5)
     with FakeApi(behave) as api, ThreadPoolExecutor(1) as pool:

@@ -197,7 +197,7 @@ def test_common_types(pg):
     (row,) = fetchall(query.replace("SELECT", "SELECT 1,"), pg, (), tuples)
     assert row[1:] == (
         *(1, 1.5, "a", "b  ", True, None, date(2020, 1, 2)),
-        datetime(2020, 1, 2, 3, 4),  # noqa: DTZ001 - a timestamp without one
+        datetime(2020, 1, 2, 3, 4),  # a timestamp without one
         *([1, 2], {"a": [1]}, [1]),
     )
 

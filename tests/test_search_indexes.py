@@ -59,7 +59,7 @@ EVERYTHING = {
     "text": ("ä", "text"),
     "day": (dt.date(1899, 12, 31), "date"),
     "time": (dt.time(1, 2, 3), "keyword"),
-    "naive": (dt.datetime(1753, 1, 1, 0, 0, 0, 1), "date"),  # noqa: DTZ001 - as columns are
+    "naive": (dt.datetime(1753, 1, 1, 0, 0, 0, 1), "date"),  # as columns are
     "aware": (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "date"),
     "long": (dt.timedelta(hours=30), "keyword"),
     "uuid": (uuid.UUID(int=5), "keyword"),

@@ -72,7 +72,7 @@ NASTY = [
     {"yes": True},
     {"day": dt.date(1899, 12, 31)},
     {"day": dt.date(1, 1, 1)},
-    {"at": dt.datetime(1753, 1, 1, 0, 0, 0, 1)},  # noqa: DTZ001 - columns without a zone
+    {"at": dt.datetime(1753, 1, 1, 0, 0, 0, 1)},  # columns without a zone
     {"at": dt.datetime(2026, 7, 1, 12, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=45)))},
     {"list": [1, "two", None, {"three": 3}]},
 ]

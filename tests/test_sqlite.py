@@ -70,7 +70,7 @@ def test_types_that_sqlite_lacks_are_stored_as_text(table):
         ([1, "ä"], '[1, "ä"]'),
         (time(1, 2), "01:02:00"),
         (date(2020, 1, 2), "2020-01-02"),
-        (datetime(2020, 1, 2, 3), "2020-01-02 03:00:00"),  # noqa: DTZ001 - as drivers give
+        (datetime(2020, 1, 2, 3), "2020-01-02 03:00:00"),  # as drivers give
         (timedelta(days=1), "1 day, 0:00:00"),
         (uuid, str(uuid)),
         (RawJSON(b'{"a":1}'), '{"a":1}'),

@@ -1,7 +1,5 @@
 """SQL values to JSON text: the fixed rules, and that the fast path keeps them all."""
 
-# ruff: noqa: DTZ001, DTZ901 - moments without a zone are a case
-
 import dataclasses
 import datetime as dt
 import decimal

@@ -8,12 +8,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rowferry import auth as schemes
+from rowferry.api_checks import (
+    check_batches,
+    check_expired_status,
+    check_format,
+    check_idempotency_header,
+    check_retry_on_status,
+    check_scheme,
+    check_success_status,
+    check_templates,
+)
 from rowferry.batches import MAX_BODY, Fate
-from rowferry.checks import above_zero, at_least, whole
+from rowferry.checks import above_zero
 from rowferry.exceptions import ConfigError
 from rowferry.formats import elasticsearch, elasticsearch_url, format_named
 from rowferry.formats.gzip import Gzipped
-from rowferry.heads import REPLACEABLE, Heads
+from rowferry.heads import Heads
 from rowferry.http.endpoint import (
     Endpoint,
     check_client,
@@ -37,14 +47,10 @@ if TYPE_CHECKING:
     from rowferry.templates import Templates
 
 _MIB = 1024 * 1024
-_SUCCESSES = (*range(200, 300), *range(400, 600))
-_ERRORS = range(400, 600)
 _MULTI_STATUS = 207
 _UNAUTHORIZED = 401
-_LARGEST_BATCH = 100_000
 _BATCH_BYTES = 5 * _MIB
 _LARGEST_ANSWER = 16 * _MIB
-_MEMBERS = {"name", "content_type", "batch_size", "max_batch_size", "join"}
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
 
 Tls: TypeAlias = "bool | ssl.SSLContext | Mapping[str, str]"
@@ -187,14 +193,19 @@ class Api:
                 raise ConfigError(f"{name} must be a {kind.__name__}(…)")
         if self.compression not in (None, "gzip"):
             raise ConfigError(f"compression must be 'gzip' or None, not {self.compression!r}")
-        self._check_batches()
+        room = self.limits.max_buffer_bytes
+        check_batches(
+            self.format, self.batch_size, self.batch_bytes, self.batch_linger, room, _BATCH_BYTES
+        )
         self._check_auth()
-        self._check_templates()
+        if self.templates:
+            columns, in_target = self.templates.columns, self.templates.in_target
+            check_templates(self.method, columns, self.records_per_request, in_target=in_target)
         above_zero("request_timeout", self.request_timeout)
         above_zero("connect_timeout", self.connect_timeout)
-        _check_statuses("success_status", self.success_status, _SUCCESSES)
+        check_success_status(self.success_status)
         self._check_answers()
-        self._check_idempotency_header()
+        check_idempotency_header(self.idempotency_header, self.headers)
         self._check_client()
         self.tls_context, self.through  # noqa: B018 (made now, so that their mistakes show now)
 
@@ -208,10 +219,7 @@ class Api:
 
     def _check_answers(self) -> None:
         if self.retry_on_status is not None:
-            _check_statuses("retry_on_status", self.retry_on_status, _ERRORS, none_too=True)
-            for status in self.retry_on_status:
-                if status in self.success_status:
-                    raise ConfigError(f"{status} is both in success_status and in retry_on_status")
+            check_retry_on_status(self.retry_on_status, self.success_status)
         if self.item_results is not None and not callable(self.item_results):
             raise ConfigError(f"item_results must be callable, not {self.item_results!r}")
         if self.on_ambiguous not in ("retry", "dead_letter"):  # it may be a list
@@ -230,64 +238,17 @@ class Api:
                     "hold 408, 421, 425, 429 and 503"
                 )
 
-    def _check_idempotency_header(self) -> None:
-        header = self.idempotency_header
-        if header is None:
-            return
-        if not isinstance(header, str):
-            raise ConfigError(f"idempotency_header must be the name of a header, not {header!r}")
-        try:
-            check_headers({header: ""})
-        except ConfigError as error:
-            raise ConfigError(f"idempotency_header: {error}".replace(" headers:", "")) from None
-        if header.lower() in REPLACEABLE:
-            raise ConfigError(
-                f"idempotency_header: {header} is a header that every request has; "
-                "name one of its own, such as Idempotency-Key"
-            )
-        if header.lower() in {name.lower() for name in self.headers}:
-            raise ConfigError(
-                f"headers: {header} is the idempotency_header, which differs in each request; "
-                "idempotency_header=None sends none but yours"
-            )
-
-    def _check_batches(self) -> None:
-        whole("batch_bytes", self.batch_bytes, 1)
-        at_least("batch_linger", self.batch_linger, 0)
-        room = self.limits.max_buffer_bytes
-        if self.batch_bytes > room and self.batch_bytes != _BATCH_BYTES:
-            raise ConfigError(
-                f"batch_bytes={self.batch_bytes:,} is more than max_buffer_bytes={room:,}, all "
-                "that may wait; it must be 1 to max_buffer_bytes"
-            )
-        most = self.format.max_batch_size
-        if self.batch_size is None:
-            return
-        whole("batch_size", self.batch_size, 1, _LARGEST_BATCH)
-        if most is not None and self.batch_size > most:
-            raise ConfigError(
-                f"batch_size must be {most} with body_format {self.format.name!r}, "
-                f"not {self.batch_size}; json_array and ndjson hold more"
-            )
-
     def _check_auth(self) -> None:
         """Check that credentials have one place, and that they are not sent in the open."""
         if not isinstance(self.allow_plain_http, bool):
             raise ConfigError(f"allow_plain_http must be a bool, not {self.allow_plain_http!r}")
-        if isinstance(self.auth, type):
-            raise ConfigError(f"auth must be a scheme, such as auth.Bearer(…), not {self.auth!r}")
-        if self.auth is not None and not any(hasattr(self.auth, name) for name in schemes.MEMBERS):
-            raise ConfigError(
-                f"auth must be a scheme of rowferry.auth, or an object that has one of "
-                f"{', '.join(schemes.MEMBERS)}; not {type(self.auth).__name__}"
-            )
+        check_scheme(self.auth)
         if self.auth is not None and self.scheme is not self.auth:
             raise ConfigError("url holds a user or password, and auth= is given: one is enough")
         open_ones = {name.lower() for name in self.headers} & _CREDENTIALS
         if self.scheme is not None or open_ones:
             self.check_secrecy(self.endpoint, "url")
-        expired = getattr(self.scheme, "expired_status", (_UNAUTHORIZED,))
-        _check_statuses("auth: its expired_status", expired, _ERRORS)
+        check_expired_status(getattr(self.scheme, "expired_status", (_UNAUTHORIZED,)))
         if isinstance(self.auth, schemes.OAuth2ClientCredentials):
             if open_ones:
                 raise ConfigError("headers: Authorization is what auth= sets, with its tokens")
@@ -304,20 +265,6 @@ class Api:
             raise ConfigError(
                 f"{option}: credentials would go unencrypted to {endpoint.host}: use https://, "
                 "or allow_plain_http=True where the network is to be trusted"
-            )
-
-    def _check_templates(self) -> None:
-        columns = self.templates.columns if self.templates else {}
-        if columns and self.records_per_request > 1:
-            column, option = next(iter(columns.items()))
-            raise ConfigError(
-                f"{option} has {{{column}}}, which differs from record to record, but batch_size "
-                f"is {self.records_per_request}: batch_size=1 sends each by itself"
-            )
-        if self.templates and "{" in self.method and not self.templates.in_target:
-            raise ConfigError(
-                f"method is {self.method}, but url has no {{column}}: a DELETE has no body, and "
-                "would not say what to delete"
             )
 
     @cached_property
@@ -353,11 +300,7 @@ class Api:
         """How records become bodies."""
         if isinstance(self.body_format, str):
             return self._compressed(format_named(self.body_format))
-        if missing := _MEMBERS - set(dir(self.body_format)):
-            raise ConfigError(
-                f"body_format must be a name or a Format; {self.body_format!r} has no "
-                f"{', '.join(sorted(missing))}"
-            )
+        check_format(self.body_format)
         return self._compressed(self.body_format)
 
     def _compressed(self, body_format: Format) -> Format:
@@ -448,15 +391,3 @@ def as_api(api: Any) -> Api:
     if isinstance(api, str):
         return Api(api)
     raise ConfigError(f"api must be a URL or an Api(…), not {type(api).__name__}")
-
-
-def _check_statuses(
-    name: str, statuses: Any, allowed: Collection[int], *, none_too: bool = False
-) -> None:
-    known = isinstance(statuses, Collection) and not isinstance(statuses, str | bytes)
-    if known and statuses and all(type(status) is int and status in allowed for status in statuses):
-        return
-    if known and not statuses and none_too:
-        return
-    which = "200 to 299 or 400 to 599, no redirects" if allowed is _SUCCESSES else "400 to 599"
-    raise ConfigError(f"{name} must be a collection of statuses, {which}, not {statuses!r}")

@@ -15,7 +15,7 @@ from rowferry.exceptions import AuthError, ConfigError, TransferError
 from rowferry.http.connection import ExchangeError
 from rowferry.http.endpoint import check_headers, check_method, parse_url, request_head
 from rowferry.redaction import Redaction
-from rowferry.verdict import RETRYABLE, Rules
+from rowferry.verdict import LONGEST_PAUSE, RETRYABLE, Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -38,7 +38,6 @@ _SOONER = 0.1
 _SOONEST, _LATEST = 60.0, 30 * 86_400.0
 """A token is renewed a tenth of its life before it ends, but no more than a minute."""
 
-_LONGEST_PAUSE = 600.0
 _ANSWERS = Rules(frozenset(range(200, 300)))
 
 
@@ -194,7 +193,7 @@ class Credentials:
                 problem, pause = self.redact(str(later)), later.pause
             self._ledger.problem = problem
             few = tries > retry.max_retries and not self._ledger.delivered
-            if few or monotonic() - began > retry.max_retry_age or pause > _LONGEST_PAUSE:
+            if few or monotonic() - began > retry.max_retry_age or pause > LONGEST_PAUSE:
                 raise TransferError(f"{problem} (tried {tries} times)")
             backoff = retry.wait(tries, luck=random.random())  # noqa: S311 (jitter)
             await asyncio.sleep(max(backoff, pause))

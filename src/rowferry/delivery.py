@@ -15,31 +15,34 @@ from typing import TYPE_CHECKING
 from rowferry.committing import Committing
 from rowferry.credentials import Credentials
 from rowferry.dialer import Dialer
+from rowferry.dispatching import Dispatching
+from rowferry.dividing import Dividing
 from rowferry.exceptions import TransferError
 from rowferry.gate import Gate
 from rowferry.http.connection import ExchangeError
 from rowferry.http.long_answers import LongAnswers
-from rowferry.lanes import Carrier, Lane
 from rowferry.outcomes import Outcomes
+from rowferry.pacing import Pacing
 from rowferry.retry import RetryBudget
+from rowferry.retrying import Retrying
 from rowferry.settling import Settling
 from rowferry.waiting import Timers, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine
 
-    from rowferry.api import Api
     from rowferry.batches import Batch, Response
-    from rowferry.budget import Budget
     from rowferry.handoff import Handoff
     from rowferry.journal_entry import Book
+    from rowferry.lanes import Carrier, Lane
     from rowferry.ledger import Ledger
     from rowferry.letters import Dead
+    from rowferry.transfer_spec import Transfer
     from rowferry.watermark import Stretch
 
 _TICK = 0.05
-_SOONEST = 0.001
-"""Seconds that an alarm is set ahead at least: a clock of milliseconds would ring too early."""
+_OFTENEST = 0.001
+"""Seconds between two looks at what is late: how often, and how often at most."""
 
 
 class Delivery:
@@ -47,87 +50,116 @@ class Delivery:
     Carries batches to an API until there are no more, or the run is stopped.
 
     Args:
-        api: where to and how.
-        budget: what the run may cost.
+        transfer: where to and how, and what it may cost.
         ledger: counts what happens.
         handoff: where room is freed and failed rows are left.
-        keep_going: whether a rejected record leaves the run going (and is handed back).
         on_stop: called with the reason where the run has to stop.
     """
 
     def __init__(
         self,
-        api: Api,
-        budget: Budget,
+        transfer: Transfer,
         ledger: Ledger,
         handoff: Handoff,
-        *,
-        keep_going: bool,
         on_stop: Callable[[BaseException], None],
     ) -> None:
-        self._api = api
-        self._budget = budget
+        self._api = transfer.api
+        self._budget = transfer.budget
         self._ledger = ledger
         self._handoff = handoff
         self._on_stop = on_stop
+        api = self._api
         self._gate = Gate(api.limits, monotonic())
         self._waiting = Waiting(RetryBudget(monotonic()))
         self._timers = Timers()
+        self._dispatching = Dispatching(
+            self._gate, self._waiting, ledger, api.limits.workers, self._begin
+        )
         self._dialer = Dialer(api, ledger)
-        self._credentials = Credentials(
-            api,
-            ledger,
+        self._credentials = self._new_credentials()
+        self._settling = self._new_settling(goes_on=transfer.goes_on)
+        self._pacing = self._new_pacing()
+        self._dividing = Dividing(api.format, handoff, self._waiting, self._settling)
+        self._outcomes = self._new_outcomes(self._new_retrying())
+        self._head = self._credentials.head
+        self._success: Collection[int] = frozenset()
+        self._signs = hasattr(api.scheme, "sign")
+        self._long_answers = LongAnswers(api.answer_share) if api.reads_items else None
+        self._committing: Committing | None = None
+        self._exhausted = False
+        self._all_settled = False
+        self._grace: asyncio.TimerHandle | None = None
+        self._over_soon = asyncio.Event()
+        self._take_credentials()
+
+    # its parts
+
+    def _new_credentials(self) -> Credentials:
+        return Credentials(
+            self._api,
+            self._ledger,
             self._gate,
             self._dialer,
             start=self._start,
             on_change=self._take_credentials,
             on_stop=self._halt,
         )
-        self._settling = Settling(
-            api,
-            budget,
-            ledger,
-            handoff,
-            keep_going=keep_going,
+
+    def _new_settling(self, *, goes_on: bool) -> Settling:
+        return Settling(
+            self._api,
+            self._budget,
+            self._ledger,
+            self._handoff,
+            keep_going=goes_on,
             redact=self._credentials.redact,
+            on_rejected=self._settled,
             on_stop=self._halt,
         )
-        self._outcomes = Outcomes(
-            api,
-            ledger,
-            handoff,
-            credentials=self._credentials,
+
+    def _new_pacing(self) -> Pacing:
+        return Pacing(
+            self._api,
+            self._ledger,
+            self._gate,
+            self._waiting,
+            self._timers,
+            self._dispatching.dispatch,
+        )
+
+    def _new_retrying(self) -> Retrying:
+        return Retrying(
+            self._api,
+            self._ledger,
+            self._handoff,
             gate=self._gate,
             waiting=self._waiting,
-            settling=self._settling,
             timers=self._timers,
-            on_ready=self._dispatch,
-            on_settled=self._settled,
+            settling=self._settling,
+            dividing=self._dividing,
+            on_ready=self._dispatching.dispatch,
             on_stop=self._halt,
         )
-        self._head = self._credentials.head
-        self._success: Collection[int] = frozenset()
-        self._signs = hasattr(api.scheme, "sign")
-        self._long_answers = LongAnswers(api.answer_share) if api.reads_items else None
-        self._lanes: list[Lane] = []
-        self._idle: list[asyncio.Future[Batch]] = []
-        self._ended = False
-        self._exhausted = False
-        self._all_settled = False
-        self._committing: Committing | None = None
-        self._stopping = False
-        self._grace: asyncio.TimerHandle | None = None
-        self._alarm: asyncio.TimerHandle | None = None
-        self._waits_since: float | None = None
-        self._over = False
-        self._over_soon = asyncio.Event()
-        self._take_credentials()
+
+    def _new_outcomes(self, retrying: Retrying) -> Outcomes:
+        return Outcomes(
+            self._api,
+            self._ledger,
+            credentials=self._credentials,
+            waiting=self._waiting,
+            settling=self._settling,
+            pacing=self._pacing,
+            dividing=self._dividing,
+            retrying=retrying,
+            on_ready=self._dispatching.dispatch,
+            on_delivered=self._settled,
+            on_stop=self._halt,
+        )
 
     # from outside, on the event loop
 
     async def run(self) -> None:
         """Carry batches until the last one is settled, or until `stop`."""
-        self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as around:
                 ticking = around.create_task(self._tick())
@@ -136,17 +168,21 @@ class Delivery:
                 ticking.cancel()
         finally:
             if self._committing:
-                complete = self._exhausted and self._all_settled and not self._stopping
+                complete = self._exhausted and self._all_settled and not self._waiting.stopped
                 await self._committing.close(complete=complete)
-            self._timers.cancel()
-            for timer in (self._grace, self._alarm):
-                if timer:
-                    timer.cancel()
-            for lane in self._lanes:
-                if lane.connection:
-                    lane.connection.close()
-            await self._dialer.close()
-            await asyncio.sleep(0)  # lets closed transports say goodbye before the loop ends
+            await self._close()
+
+    async def _close(self) -> None:
+        """Leave no timer and no connection open."""
+        self._timers.cancel()
+        self._dispatching.cancel_alarm()
+        if self._grace:
+            self._grace.cancel()
+        for lane in self._dispatching.lanes:
+            if lane.connection:
+                lane.connection.close()
+        await self._dialer.close()
+        await asyncio.sleep(0)  # lets closed transports say goodbye before the loop ends
 
     def receive(self, batches: list[Batch]) -> None:
         """Take batches to deliver."""
@@ -160,8 +196,8 @@ class Delivery:
     def _let_go(self, batches: list[Batch]) -> None:
         """Let batches be sent from now on."""
         self._waiting.add(batches)
-        self._outcomes.divide_new()
-        self._dispatch()
+        self._dividing.divide_new()
+        self._dispatching.dispatch()
 
     def keep(self, book: Book) -> None:
         """Send nothing, from now on, that is not in *book*; and note there what becomes of it."""
@@ -182,15 +218,15 @@ class Delivery:
 
     def end(self, exhausted: bool = True) -> None:
         """Note that no more batches will come; *exhausted*: since there are no more rows."""
-        self._ended = self._outcomes.ended = True
+        self._waiting.ended = True
         self._exhausted = exhausted
         self._look_for_the_end()
 
     def stop(self) -> None:
         """Send nothing more; let what is in flight finish for at most the budget's grace."""
-        if self._stopping:
+        if self._waiting.stopped:
             return
-        self._stopping = self._outcomes.stopping = True
+        self._waiting.stopped = True
         self._timers.cancel()
         self._finish()
         loop = asyncio.get_running_loop()
@@ -208,7 +244,7 @@ class Delivery:
         try:
             await self._carry(lane, batch)
         except BaseException:
-            self._over = True
+            self._dispatching.over = True
             raise
 
     async def _carry(self, lane: Lane, batch: Batch | None) -> None:
@@ -219,14 +255,14 @@ class Delivery:
                 connection = await self._prepare(batch, lane)
             if connection:
                 await self._exchange(lane, batch, connection)
-            batch = await self._next()
+            batch = await self._dispatching.next()
 
     async def _exchange(self, lane: Lane, batch: Batch, connection: Carrier) -> None:
         """Send a batch and those that follow up; act on the last answer, or for want of it."""
         lane.sending = True
         self._ledger.begin_request()
         try:
-            response = await connection.send(self._request(lane, batch))
+            response = await connection.send(self.request(lane, batch))
         except ExchangeError as failure:
             if failure.remedy:
                 self._halt(self._dialer.given_up(failure, failure.remedy))
@@ -242,13 +278,13 @@ class Delivery:
         if lane.batch:
             now = monotonic()
             if response.limited:
-                self._outcomes.heed(response, now)
+                self._pacing.heed(response, now)
             delivered = self._ledger.delivered
             self._outcomes.act(lane, lane.batch, response, now)
             if self._ledger.delivered > delivered:
                 self._credentials.worked(lane.head)
 
-    def _request(self, lane: Lane, batch: Batch) -> bytes:
+    def request(self, lane: Lane, batch: Batch) -> bytes:
         """Give the request of a batch that is sent now."""
         lane.batch = batch
         lane.delivered_before = self._ledger.delivered
@@ -265,8 +301,8 @@ class Delivery:
         self._head = self._credentials.head
         looked_at = self._api.reads_items or not self._credentials.proven
         self._success = frozenset() if looked_at else self._api.rules.success_status
-        if self._lanes or self._waiting.new:
-            self._dispatch()
+        if self._dispatching.lanes or self._waiting.new:
+            self._dispatching.dispatch()
 
     def _follower(self, lane: Lane, connection: Carrier) -> Callable[[Response], bytes | None]:
         """
@@ -279,6 +315,7 @@ class Delivery:
         and what it takes is at hand in the cells of a closure.
         """
         gate, settling, waiting, ledger = self._gate, self._settling, self._waiting, self._ledger
+        dispatching = self._dispatching
         new, took = waiting.new, ledger.latencies.append
 
         def follow_up(response: Response) -> bytes | None:
@@ -287,75 +324,24 @@ class Delivery:
                 return None
             now = monotonic()
             if response.limited:
-                self._outcomes.heed(response, now)
+                self._pacing.heed(response, now)
             lane.batch = None
             took(now - connection.sent_at)
             settling.deliver(batch)
             if batch.turn or not settling.unsettled:
                 self._settled(batch)
-            if self._over or waiting.again or not new or new[0].attempts:
+            if dispatching.over or waiting.again or not new or new[0].attempts:
                 gate.delivered(connection.sent_at, now)
                 return None
             if not gate.passes_on(connection.sent_at, now):
                 return None
             batch = new.popleft()
             if new and gate.places < gate.allowed:
-                self._dispatch()
+                dispatching.dispatch()
             ledger.requests += 1
-            return self._request(lane, batch)
+            return self.request(lane, batch)
 
         return follow_up
-
-    async def _next(self) -> Batch | None:
-        """Give the next batch once it may be sent; None where the run is over."""
-        if self._over:
-            return None
-        idle: asyncio.Future[Batch] = self._loop.create_future()
-        self._idle.append(idle)
-        self._dispatch()
-        return await idle
-
-    def _dispatch(self) -> None:
-        """Give batches to workers as long as they may be sent now; set the alarm for the next."""
-        gate, waiting, ledger = self._gate, self._waiting, self._ledger
-        now = monotonic()
-        while self._can_begin:
-            delay = waiting.delay(now, ledger.delivered)
-            if delay is None:
-                break
-            at = now + delay if delay else gate.opens(self._waits_since or now)
-            if at > now:
-                self._waits_since = self._waits_since or now
-                self._ring(at - now)
-                return
-            gate.begin(at)
-            self._waits_since = at
-            self._give(waiting.next(now, ledger.delivered, probing=gate.probing))
-        self._waits_since = None
-
-    @property
-    def _can_begin(self) -> bool:
-        """Whether there is a place and a worker for one more request."""
-        if self._over or self._gate.held or self._gate.places >= self._gate.allowed:
-            return False
-        return bool(self._idle) or len(self._lanes) < self._api.limits.workers
-
-    def _give(self, batch: Batch) -> None:
-        """Give a batch to an idle worker, or to a new one."""
-        while self._idle:
-            idle = self._idle.pop()
-            if not idle.done():
-                idle.set_result(batch)
-                return
-        lane = Lane()
-        lane.task = self._group.create_task(self._work(lane, batch))
-        self._lanes.append(lane)
-
-    def _ring(self, seconds: float) -> None:
-        """See to it that batches are given out again in so many seconds."""
-        if self._alarm:
-            self._alarm.cancel()
-        self._alarm = self._loop.call_later(max(seconds, _SOONEST), self._dispatch)
 
     async def _prepare(self, batch: Batch, lane: Lane) -> Carrier | None:
         """
@@ -386,6 +372,9 @@ class Delivery:
                 self._ledger.maybe_duplicated += batch.count
         return lane.connection
 
+    def _begin(self, lane: Lane, batch: Batch) -> asyncio.Task[None]:
+        return self._start(self._work(lane, batch))
+
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
 
@@ -398,7 +387,7 @@ class Delivery:
         self._look_for_the_end()
 
     def _look_for_the_end(self) -> None:
-        if self._ended and not self._over and self._settling.only_held:
+        if self._waiting.ended and not self._dispatching.over and self._settling.only_held:
             self._settling.release()
             self._all_settled = True
             self._finish()
@@ -410,13 +399,13 @@ class Delivery:
 
     def _finish(self) -> None:
         """Let the workers end: those that wait at once, those with a request after its answer."""
-        self._over = True
+        self._dispatching.over = True
         self._over_soon.set()
         self._credentials.close()
         self._cancel(only_waiting=True)
 
     def _cancel(self, *, only_waiting: bool) -> None:
-        for lane in self._lanes:
+        for lane in self._dispatching.lanes:
             if not (only_waiting and lane.sending):
                 lane.task.cancel()
 
@@ -425,9 +414,9 @@ class Delivery:
         timeout = self._api.request_timeout
         reason = f"no complete answer within {timeout:g} s"
         while True:
-            await asyncio.sleep(max(_SOONEST, min(_TICK, timeout / 4)))
+            await asyncio.sleep(max(_OFTENEST, min(_TICK, timeout / 4)))
             late = monotonic() - timeout
-            for lane in self._lanes:
+            for lane in self._dispatching.lanes:
                 if lane.connection:
                     lane.connection.expire(late, reason)
             if overdue := self._handoff.overdue():

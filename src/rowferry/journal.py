@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from rowferry import fingerprint
 from rowferry.exceptions import ConfigError, JournalError
-from rowferry.journal_file import DamagedError, JournalFile, move_aside, status_of
+from rowferry.journal_file import DamagedError, JournalFile, move_aside
 from rowferry.journal_schema import Pass
+from rowferry.journal_status import status_of
 from rowferry.logs import logger
 from rowferry.pass_book import PassBook, refused
 from rowferry.recording import Recorder, Shaping

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from rowferry import positions
+from rowferry import journal_status, positions
 from rowferry.exceptions import JournalError
 from rowferry.fingerprint import ORDER
 from rowferry.journal_schema import (
@@ -65,7 +65,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._status = status_of(path)
+        self._status = journal_status.status_of(path)
         self._pid = os.getpid()
         self._one_at_a_time = threading.RLock()
         self._lock = Lock(path)
@@ -246,17 +246,8 @@ class JournalFile:
         return letters, last
 
     def tell(self, status: Mapping[str, Any]) -> None:
-        """
-        Write how far the transfer is beside it, for others to read while this run has the lock.
-
-        It is there whole or not at all; that it cannot be written is no reason to end a run.
-        """
-        fresh = self._status.with_name(f"{self._status.name}.new")
-        with contextlib.suppress(OSError):
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(dict(status) | {"pid": self._pid, "at": time.time()}, file)
-            fresh.replace(self._status)
+        """Write how far the transfer is beside the file; see `journal_status.tell`."""
+        journal_status.tell(self._status, {**status, "pid": self._pid})
 
     # beginning and ending
 
@@ -291,7 +282,7 @@ class JournalFile:
                 place.chmod(PRIVATE)
 
     def _prepare(self, conn: sqlite3.Connection) -> None:
-        told = self._told()
+        told = journal_status.told(self._status)
         conn.execute("PRAGMA locking_mode = EXCLUSIVE")
         tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if told and not tables:
@@ -305,21 +296,13 @@ class JournalFile:
             self._make(conn)
             self._warn()
 
-    def _told(self) -> dict[str, Any]:
-        """Give what an earlier run told of itself; empty where that cannot be read."""
-        try:
-            told = json.loads(self._status.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return told if isinstance(told, dict) else {}
-
     def _check_told(self) -> None:
         """
         Make sure that the file is not an older copy, nor without the end of its log.
 
         What is told is told after it was committed, so the journal must know of as much.
         """
-        told, last = self._told(), self.last_pass()
+        told, last = journal_status.told(self._status), self.last_pass()
         if not told:
             return
         known = (last.number, last.counts.records) if last else (0, 0)
@@ -408,11 +391,6 @@ class JournalFile:
 _EXIT_CODES = {sqlite3.SQLITE_READONLY: 2, sqlite3.SQLITE_CANTOPEN: 2, sqlite3.SQLITE_PERM: 2}
 
 
-def status_of(path: Path) -> Path:
-    """Give the file that says how far a transfer is, for others to read."""
-    return path.with_name(f"{path.name}.status.json")
-
-
 def move_aside(path: Path) -> None:
     """
     Rename a journal that cannot be read, with what belongs to it.
@@ -427,7 +405,7 @@ def move_aside(path: Path) -> None:
             part = path.with_name(f"{path.name}{suffix}")
             if part.exists():
                 part.rename(aside.with_name(f"{aside.name}{suffix}"))
-        status_of(path).unlink(missing_ok=True)
+        journal_status.status_of(path).unlink(missing_ok=True)
         logger.warning("the journal %s could not be read; it is %s now", path, aside.name)
     finally:
         lock.release()

@@ -15,9 +15,10 @@ from rowferry.api import as_api
 from rowferry.exceptions import JournalError
 from rowferry.journal_file import JournalFile
 from rowferry.letter_book import LetterBook, LetterRecorder, Letters
-from rowferry.pipeline import Transfer
+from rowferry.row_source import Journaled
 from rowferry.running import run_here
 from rowferry.spans import Span
+from rowferry.transfer_spec import Transfer
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -79,11 +80,10 @@ def retry_dead_letters(
     """
     return run_here(
         Transfer(
-            source=_LetterSource(),
+            source=Journaled(_LetterSource(), _LetterOpening(Path(path))),
             api=as_api(api),
             transform=transform,
             key=("dead letter",),
-            journal=_LetterOpening(Path(path)),
         )
     )
 
@@ -104,9 +104,6 @@ class _LetterOpening:
 
 
 class _LetterSource:
-    def open(self) -> Letters:
-        raise NotImplementedError("dead letters come with their journal")
-
     def open_recorded(self, book: LetterBook) -> Letters:
         return book.read(Span())
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from rowferry.exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from rowferry.records import Progress
-
-Observer: TypeAlias = "Callable[[Progress], Any]"
+    from rowferry.records import Observer, Progress
 
 HEARTBEAT = 10.0
 """Seconds between two lines in the log."""

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from rowferry.budget import Budget
     from rowferry.incremental import Incremental
     from rowferry.journal import Journal
-    from rowferry.observe import Observer
-    from rowferry.pipeline import OnError
+    from rowferry.records import Observer, OnError
     from rowferry.row_factories import RowFactory
     from rowferry.transforms import Transform
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rowferry.ledger import Counts
     from rowferry.letters import Dead, DeadLetter
     from rowferry.records import Key
+    from rowferry.watermark import Stretch
 
 _HASH = 16
 _TOLD_EACH = 1.0
@@ -135,11 +136,7 @@ class PassBook:
             JournalError: it is not, as far as anybody knows; nothing more must be written.
         """
         marks = self._marks
-        for stretch in entry.stretches:
-            marks.add(stretch)
-            self._replaying = stretch.replayed or stretch.below
-            if self._replaying:
-                self._replay_end = stretch.end
+        self._read(entry.stretches)
         covered = marks.end if entry.complete else max(self._covered, entry.covered)
         entry, skipped = self._up_to(covered, entry)
         before = marks.low
@@ -162,6 +159,13 @@ class PassBook:
         self.low, self.counts = marks.low, self.pass_.counts
         if entry.complete or monotonic() - self._told_at >= _TOLD_EACH:
             self._tell()
+
+    def _read(self, stretches: Sequence[Stretch]) -> None:
+        for stretch in stretches:
+            self._marks.add(stretch)
+            self._replaying = stretch.replayed or stretch.below
+            if self._replaying:
+                self._replay_end = stretch.end
 
     def close(self) -> None:
         """Let go of the file."""

@@ -9,7 +9,7 @@ from rowferry.pipeline import Run
 
 if TYPE_CHECKING:
     from rowferry.batches import Batch
-    from rowferry.pipeline import Transfer
+    from rowferry.transfer_spec import Transfer
 
 
 def first_requests(transfer: Transfer) -> list[bytes]:
@@ -42,4 +42,4 @@ class _Dry(Run):
         """Read all, and give what would be sent."""
         self._read_all()
         lane, delivery = Lane(), self._delivery
-        return [delivery._request(lane, batch) for batch in self._kept]  # noqa: SLF001 (its bytes)
+        return [delivery.request(lane, batch) for batch in self._kept]

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Row: TypeAlias = Any
 """What a cursor gives, after the row factory."""
@@ -20,6 +20,10 @@ class FailedRow(NamedTuple):
 
     row: Row
     exception: Exception
+
+
+OnError: TypeAlias = "Callable[[list[FailedRow]], Any]"
+"""Takes rows that failed, on the reading thread."""
 
 
 class RawJSON:
@@ -82,6 +86,10 @@ class Progress:
     def rows_per_second(self) -> float:
         """Delivered records a second since the call began."""
         return (self.delivered - self.earlier) / self.seconds if self.seconds else 0.0
+
+
+Observer: TypeAlias = "Callable[[Progress], Any]"
+"""Takes progress events, on the reading thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,20 +16,21 @@ from rowferry.incremental import Incremental
 from rowferry.journal import Journal, Opening
 from rowferry.keyset import columns_of_key
 from rowferry.observe import observer_of
-from rowferry.pipeline import Run, Transfer
+from rowferry.pipeline import Run
 from rowferry.reader import Query
 from rowferry.row_factories import FACTORIES, dict_row_factory
+from rowferry.row_source import Journaled
 from rowferry.sources import AsyncSource, QuerySource, iterable_source
 from rowferry.spans import Columns
+from rowferry.transfer_spec import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rowferry.observe import Observer
     from rowferry.options import PlainOptions, TransferOptions
-    from rowferry.pipeline import Source
-    from rowferry.records import Report
+    from rowferry.records import Observer, Report
     from rowferry.row_factories import RowFactory
+    from rowferry.row_source import Resumable
 
 
 def of_rows(rows: Any, api: str | Api, **options: Unpack[TransferOptions]) -> Transfer:
@@ -40,7 +41,7 @@ def of_rows(rows: Any, api: str | Api, **options: Unpack[TransferOptions]) -> Tr
         ConfigError: an argument cannot work.
     """
     api = as_api(api)
-    source: Source
+    source: Resumable
     if isinstance(rows, AsyncIterable):
         source = AsyncSource(rows, api.batch_linger, _running_loop())
     else:
@@ -85,7 +86,7 @@ def of_query(
 
 
 def _transfer(
-    source: Source,
+    source: Resumable,
     api: Api,
     asked: dict[str, str],
     *,
@@ -101,13 +102,11 @@ def _transfer(
     columns = columns_of_key(key)
     _check_journal(journal, incremental, columns)
     known = [count for count in (total, options.get("limit")) if count is not None]
+    opening = _opening(journal, asked, api, Columns.of(columns, incremental), options.get("name"))
     return Transfer(
-        source=source,
+        source=Journaled(source, opening) if opening else source,
         api=api,
         key=columns or None,
-        journal=_opening(
-            journal, asked, api, Columns.of(columns, incremental), options.get("name")
-        ),
         observer=observer_of(progress),
         total=min(known, default=None),
         rows_as_read=rows_as_read,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rowferry.committing import Committing
     from rowferry.handoff import Handoff
     from rowferry.ledger import Ledger
+    from rowferry.verdict import Verdict
 
 _ANSWER_SHOWN = 2048
 _MISSING = frozenset({404, 405, 410})
@@ -59,6 +60,7 @@ class Settling:
         handoff: where room is freed and failed rows are left.
         redact: blots out of an answer what may be secret.
         keep_going: whether a rejected record leaves the run going (and is handed back).
+        on_rejected: called with each batch that is settled so, or held back.
         on_stop: called with the reason where the run has to stop.
 
     Attributes:
@@ -75,6 +77,7 @@ class Settling:
         *,
         keep_going: bool,
         redact: Callable[[str], str],
+        on_rejected: Callable[[Batch], None],
         on_stop: Callable[[TransferError], None],
     ) -> None:
         self.keep_going = keep_going
@@ -86,6 +89,7 @@ class Settling:
         self._ledger = ledger
         self._handoff = handoff
         self._redact = redact
+        self._on_rejected = on_rejected
         self._on_stop = on_stop
         self._held: list[Rejection] = []
         self._given_up_from_start = 0
@@ -110,14 +114,35 @@ class Settling:
         self.unsettled += batches - 1
         self._handoff.divided(batches - 1)
 
-    def reject(self, rejection: Rejection, *, sure: bool = True) -> None:
+    def reject(
+        self,
+        batch: Batch,
+        kind: type[RejectedError],
+        verdict: Verdict,
+        response: Response | None,
+        *,
+        status: int | None = None,
+        said: str = "",
+        sure: bool = True,
+    ) -> None:
         """
         Settle a batch that the API will not take.
 
         Args:
+            kind: of the error.
+            status: of just these records; None where it is that of the answer.
+            said: what the answer has of just these; empty where all of it is of them.
             sure: whether the API cannot have it. Where it may, the records are dead at once: a run
                 that is stopped must not send them again.
         """
+        if status is None and response is not None:
+            status = response.status
+        answer = self.said(said) if said else self.shown(response)
+        rejection = Rejection(batch, kind, verdict.reason, status, answer, verdict.word)
+        self._reject(rejection, sure=sure)
+        self._on_rejected(batch)
+
+    def _reject(self, rejection: Rejection, *, sure: bool) -> None:
         if not self._ledger.delivered and rejection.status in _MISSING:
             rejection = rejection._replace(reason=rejection.reason + _WRONG_URL)
         most_from_start = self._budget.max_dead_from_start

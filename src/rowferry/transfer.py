@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from rowferry.api import Api
     from rowferry.incremental import Incremental
     from rowferry.journal import Journal
-    from rowferry.observe import Observer
     from rowferry.options import QueryOptions, TransferOptions
-    from rowferry.pipeline import OnError
-    from rowferry.records import Report, Row
+    from rowferry.records import Observer, OnError, Report, Row
     from rowferry.row_factories import RowFactory
     from rowferry.transforms import Transform
 
@@ -78,7 +76,7 @@ def post_rows(
             written.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     transfer = running.of_rows(
         rows,
@@ -156,7 +154,7 @@ def copy_to_api(
             written.
         AbortError: `abort_etlhelper_threads` was called.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     transfer = running.of_query(
         select_query,
@@ -196,7 +194,7 @@ async def apost_rows(
     Raises:
         ConfigError, TransferError, AbortError: as `post_rows`.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     return await running.run_awaited(running.of_rows(rows, api, **options))
 
@@ -215,6 +213,6 @@ async def acopy_to_api(
     Raises:
         SourceError, ConfigError, TransferError, AbortError: as `copy_to_api`.
     """
-    from rowferry import running  # noqa: PLC0415 (see above)
+    from rowferry import running
 
     return await running.run_awaited(running.of_query(select_query, conn, api, **options))

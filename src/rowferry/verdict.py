@@ -39,6 +39,9 @@ class Verdict(msgspec.Struct, frozen=True):
 RETRYABLE = frozenset({Fate.NOT_SENT, Fate.REFUSED, Fate.AMBIGUOUS, Fate.CONFLICT})
 """After these the records are sent again."""
 
+LONGEST_PAUSE = 600.0
+"""Seconds that an API may ask for with Retry-After; where it wants more, the run stops."""
+
 _REFUSING = frozenset({408, 421, 425, 429})
 _PERMANENT = frozenset({501, 505})
 _UNCLEAR = frozenset({400, 422})

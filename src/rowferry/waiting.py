@@ -51,6 +51,8 @@ class Waiting:
         new: those that were never sent, in the order of their reading, and parts of those that the
             API did not take as a whole. Others may take from its left, where `again` is empty.
         again: those that are to be sent again now.
+        ended: whether no more batches will come.
+        stopped: whether nothing is to be sent any more.
 
     Args:
         budget: how much may be sent again.
@@ -59,6 +61,8 @@ class Waiting:
     def __init__(self, budget: RetryBudget) -> None:
         self.new: deque[Batch] = deque()
         self.again: deque[Batch] = deque()
+        self.ended = False
+        self.stopped = False
         self._put_off: dict[int, Batch] = {}
         self._budget = budget
         self._ordering = Ordering()

@@ -47,7 +47,7 @@ MISTAKES = (
                     urllib.request.urlopen(where, batch.body, timeout=1)
                 except OSError:
                     pass
-                self._try_again(lane, batch, verdict, response)
+                self._retrying.try_again(lane, batch, verdict, response)
             case Fate.STOP:
 """,
             ),
@@ -58,13 +58,13 @@ MISTAKES = (
         "poisoned",
         (
             Change(
-                "outcomes.py",
+                "retrying.py",
                 """
-        self._reject(failure.again, ExhaustedError, verdict, failure.response)
+        self._settling.reject(failure.again, ExhaustedError, verdict, failure.response)
 """,
                 """
         self._settling.deliver(failure.again)
-        self._on_settled(failure.again)
+        self._settling._on_rejected(failure.again)
 """,
             ),
         ),
@@ -112,7 +112,7 @@ MISTAKES = (
                 "delivery.py",
                 """
         except BaseException:
-            self._over = True
+            self._dispatching.over = True
             raise
 """,
                 """

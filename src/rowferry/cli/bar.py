@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rowferry.config.job import Job
-    from rowferry.observe import Observer
+    from rowferry.records import Observer
 
 
 def bar_of(job: Job) -> Observer:

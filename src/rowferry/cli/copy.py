@@ -60,7 +60,7 @@ def command(
     environment = Environment(os.environ, Path())
     job = _job(environment, table_of(source, destination, values))
     if dry_run:
-        from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
+        from rowferry.cli.plan import show_plans  # for dry runs
 
         return show_plans({"copy": job}, environment)
     return run_jobs({"copy": job}, environment, manner, start_over=start_over, page=page)

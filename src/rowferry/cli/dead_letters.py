@@ -14,8 +14,8 @@ from rowferry.config.correction import line_of
 from rowferry.config.jobs import journals_of
 from rowferry.exceptions import ConfigError
 from rowferry.letters import printable
+from rowferry.lock import PRIVATE
 
-_PRIVATE = 0o600
 _SHOWN = 100
 
 
@@ -96,7 +96,7 @@ def export(job_file: Path, job: str | None, output: Path | None, every: bool, de
 
 def _write(output: Path, text: str) -> None:
     """Write rows to a file that is nobody else's to read."""
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
 

@@ -118,7 +118,7 @@ def _of_the_system(error: OSError) -> Ended:
 
 def _of_rowferry(error: BaseException) -> Ended:
     """Give the end for an exception of the library, or for one that should not be."""
-    from rowferry import exceptions  # noqa: PLC0415 (known by the time that one is raised)
+    from rowferry import exceptions  # known by the time that one is raised
 
     if isinstance(error, exceptions.RowferryError):
         return Ended(error.exit_code, _START_OVER.sub("--start-over", str(error)))

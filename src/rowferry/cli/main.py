@@ -83,7 +83,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 (for those who mistype)
+            import difflib  # for those who mistype
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             if not near:
@@ -115,7 +115,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _told(end: Ended, error: BaseException, *, debug: bool) -> int:
     """Say why a command ended."""
     if debug and end.traceback:
-        import traceback  # noqa: PLC0415 (for those who ask)
+        import traceback  # for those who ask
 
         _say("".join(traceback.format_exception(error)).rstrip())
     if end.message:

@@ -35,7 +35,7 @@ def command(
     manner = begin(debug=debug, quiet=quiet, log_format=log_format)
     found = read_job_file(job_file, jobs)
     if dry_run:
-        from rowferry.cli.plan import show_plans  # noqa: PLC0415 (for dry runs)
+        from rowferry.cli.plan import show_plans  # for dry runs
 
         return show_plans(found.jobs, found.environment)
     return run_jobs(found.jobs, found.environment, manner, start_over=start_over, page=page)

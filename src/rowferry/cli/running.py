@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from rowferry.config.environment import Environment
     from rowferry.config.job import Job
-    from rowferry.observe import Observer
-    from rowferry.records import Report
+    from rowferry.records import Observer, Report
 
 _WORST_FIRST = (7, 1, 6, 5, 2, 4, 3, 0)
 _SIGNALLED = 128
@@ -98,7 +97,7 @@ def run_jobs(
     if page is None:
         works = {name: _work(name, job, manner, start_over) for name, job in jobs.items()}
         return worst([outcome.code for outcome in work_through(works, environment, manner)])
-    from rowferry.cli.reporting import Reporting  # noqa: PLC0415 (for those who ask)
+    from rowferry.cli.reporting import Reporting  # for those who ask
 
     reporting = Reporting(page, jobs, environment)
     works = {
@@ -117,7 +116,7 @@ def run_jobs(
 def _work(
     name: str, job: Job, manner: Manner, start_over: bool, history: Observer | None = None
 ) -> Callable[[], Report]:
-    from rowferry.config.work import may_change_data, run_job  # noqa: PLC0415 (with asyncio)
+    from rowferry.config.work import may_change_data, run_job  # with asyncio
 
     def work() -> Report:
         if may_change_data(job):
@@ -125,7 +124,7 @@ def _work(
         if start_over and job.kept_in is not None:
             job.kept_in.start_over()
         if manner.bar and job.destination is not None:
-            from rowferry.cli.bar import bar_of_a_copy  # noqa: PLC0415 (with rich)
+            from rowferry.cli.bar import bar_of_a_copy  # with rich
 
             with bar_of_a_copy():
                 return run_job(job)
@@ -176,7 +175,7 @@ def _observer(job: Job, manner: Manner, history: Observer | None) -> Observer | 
     """Give what looks on: a bar where there is to be one, and what keeps the run for a page."""
     if not manner.bar or job.api is None:
         return history
-    from rowferry.cli.bar import bar_of  # noqa: PLC0415 (with rich)
+    from rowferry.cli.bar import bar_of  # with rich
 
     bar = bar_of(job)
     return bar if history is None else both(bar, history)

@@ -13,6 +13,7 @@ import click
 
 from rowferry.config.jobs import journals_of
 from rowferry.exceptions import ConfigError
+from rowferry.journal_status import status_of
 
 _MINUTE = 60
 _HOUR = 3600
@@ -42,7 +43,7 @@ def command(job_file: Path, jobs: tuple[str, ...], as_json: bool, debug: bool) -
 
 def _told(journal: Path) -> dict[str, Any] | None:
     """Give what a run wrote beside its journal; None where none did."""
-    place = journal.with_name(f"{journal.name}.status.json")
+    place = status_of(journal)
     try:
         told = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rowferry.config.job import Destination, Job, Source
-    from rowferry.observe import Observer
-    from rowferry.records import Row
+    from rowferry.records import Observer, Row
     from rowferry.transforms import Transform
 
 
@@ -100,19 +99,7 @@ def _into_database(job: Job, destination: Destination) -> Report:
     began = time.monotonic()
     transform = _told_apart(job.shaping)
     if job.source.table and job.limit is None:
-        processed, failed = copying.copy_table_rows(
-            job.source.table,
-            job.source.url,
-            destination.url,
-            destination.table,
-            transform=transform,
-            chunk_size=job.chunk_size,
-            create=destination.create,
-            on_conflict=destination.on_conflict,
-            key=job.key,
-            checkpoint=destination.checkpoint,
-            name=job.name,
-        )
+        processed, failed = _whole_table(job, job.source.table, destination, transform)
     elif destination.insert_query and job.source.url and job.limit is None:
         processed, failed = copying.copy_rows(
             query_of(job.source),
@@ -129,6 +116,22 @@ def _into_database(job: Job, destination: Destination) -> Report:
     else:
         processed, failed = _row_by_row(job, destination, transform)
     return _report(processed, failed, time.monotonic() - began)
+
+
+def _whole_table(job: Job, table: str, destination: Destination, transform: Any) -> tuple[int, int]:
+    return copying.copy_table_rows(
+        table,
+        job.source.url,
+        destination.url,
+        destination.table,
+        transform=transform,
+        chunk_size=job.chunk_size,
+        create=destination.create,
+        on_conflict=destination.on_conflict,
+        key=job.key,
+        checkpoint=destination.checkpoint,
+        name=job.name,
+    )
 
 
 def _row_by_row(job: Job, destination: Destination, transform: Any) -> tuple[int, int]:

@@ -68,7 +68,7 @@ class DuckDB:
         self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
     ) -> Connection:
         try:
-            import duckdb  # noqa: PLC0415 - imported where used
+            import duckdb
         except ImportError as error:
             raise DriverError("DuckDB needs duckdb: pip install 'rowferry[duckdb]'") from error
         del password  # there is none
@@ -92,7 +92,7 @@ class DuckDB:
         return params["filename"] == ":memory:" or Path(params["filename"]).exists()
 
     def is_closed(self, conn: Connection) -> bool:
-        import duckdb  # noqa: PLC0415 - imported where used
+        import duckdb
 
         try:
             conn.extract_statements("")
@@ -126,7 +126,7 @@ class DuckDB:
         self._end(conn, "ROLLBACK")
 
     def _end(self, conn: Connection, how: str) -> None:
-        import duckdb  # noqa: PLC0415 - imported where used
+        import duckdb
 
         try:
             conn.execute(how)

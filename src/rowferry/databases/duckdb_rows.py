@@ -94,7 +94,7 @@ class Rows:
 
 def _columns_of_query(conn: Connection, sql: str, parameters: Parameters) -> list[Column] | None:
     """Give the columns of *sql*; None where it may do more than read, or is an error."""
-    import duckdb  # noqa: PLC0415 - imported where used
+    import duckdb
 
     query = f"SELECT {sql}" if _FROM_FIRST.match(sql) else sql
     if not sql_text.can_declare(query) or _COUNTS.search(sql):

@@ -11,6 +11,6 @@ RESERVED = frozenset(
     references returning right select semi show similar some summarize symmetric table
     tablesample then to trailing true union unique unpack unpivot using variadic verbose
     when where window with
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """Found by trying all of its words on DuckDB 2.0."""

@@ -61,7 +61,7 @@ class Target(NamedTuple):
 
     def appender(self, conn: Connection, rows: list[Any], values: Values) -> Any:
         """Give an appender of the table for *rows*; None where a statement a row has to do."""
-        import duckdb  # noqa: PLC0415 - imported where used
+        import duckdb
 
         if self.by_the_row:
             return None
@@ -167,7 +167,7 @@ def _target(
     conn: Connection, insert: PlainInsert, clause: str, key: tuple[str, ...]
 ) -> Target | None:
     """Give the table of *insert*; None where it has not these columns, for the statement to say."""
-    import duckdb  # noqa: PLC0415 - imported where used
+    import duckdb
 
     columns = "*" if insert.columns is None else ", ".join(insert.columns)
     try:

@@ -57,7 +57,7 @@ class Pyodbc:
 
     def connect(self, params: Mapping[str, Any], login: Login) -> Connection:
         try:
-            import pyodbc  # noqa: PLC0415 - imported where used
+            import pyodbc
         except ModuleNotFoundError as error:
             raise DriverError(
                 "driver=\"pyodbc\" needs it: pip install 'rowferry[pyodbc]'"

@@ -51,7 +51,7 @@ class MSSQLPython:
 
     def connect(self, params: Mapping[str, Any], login: Login) -> Connection:
         try:
-            import mssql_python  # noqa: PLC0415 - imported where used
+            import mssql_python
         except ModuleNotFoundError as error:
             raise DriverError(
                 "SQL Server needs mssql-python: pip install 'rowferry[mssql]'"

@@ -19,7 +19,7 @@ RESERVED = frozenset(
     some statistics system_user table tablesample textsize then to top tran transaction
     trigger truncate try_convert tsequal union unique unpivot update updatetext use user
     values varying view waitfor when where while with within writetext
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """
 Those of the manual, not tried on a server.

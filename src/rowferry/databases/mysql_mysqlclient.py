@@ -50,7 +50,7 @@ class MySQLdb:
 
     def connect(self, login: Mapping[str, Any], password: str | None) -> Connection:
         try:
-            import MySQLdb  # noqa: PLC0415 - imported where used
+            import MySQLdb
         except ImportError as error:
             raise DriverError(
                 "driver=\"MySQLdb\" needs mysqlclient: pip install 'rowferry[mysqlclient]'"
@@ -75,12 +75,12 @@ class MySQLdb:
         return bool(status.value & _IN_TRANSACTION)
 
     def cursor(self, conn: Connection) -> Any:
-        from MySQLdb.cursors import Cursor  # noqa: PLC0415 - imported where used
+        from MySQLdb.cursors import Cursor
 
         return conn.cursor(Cursor)  # the user's own may give dicts
 
     def stream(self, conn: Connection, statement: bytes, reading: Reading) -> Stream:
-        from MySQLdb.cursors import SSCursor  # noqa: PLC0415 - imported where used
+        from MySQLdb.cursors import SSCursor
 
         self._lines[conn] = conn.thread_id(), conn.fileno()
         cursor = conn.cursor(SSCursor)
@@ -106,7 +106,7 @@ class MySQLdb:
         return lambda data: b"_binary%s" % quote(data)
 
     def registered(self, conn: Connection) -> Mapping[type, Writer]:
-        from MySQLdb.converters import conversions  # noqa: PLC0415 - imported where used
+        from MySQLdb.converters import conversions
 
         encoders = conn.encoders.items()
         own = {kind for kind, encoder in encoders if conversions.get(kind) is not encoder}
@@ -116,7 +116,7 @@ class MySQLdb:
         return self._lines[conn][0]
 
     def another(self, conn: Connection) -> Connection:
-        import MySQLdb  # noqa: PLC0415 - imported where used
+        import MySQLdb
 
         # A connection does not keep its password, so one that we did not open is tried without.
         known = self._logins.get(conn) or {"host": conn.host or "", "port": conn.port}
@@ -135,7 +135,7 @@ def _columns(cursor: Any) -> list[tuple[str, int, type | None]]:
 
 def _is_plain(cursor: Any, ours: Mapping[int, Any]) -> bool:
     """Tell whether all cells are made by loaders of ours or of the driver."""
-    from MySQLdb.converters import conversions  # noqa: PLC0415 - imported where used
+    from MySQLdb.converters import conversions
 
     for column, loader in zip(cursor.description, cursor._result.converter, strict=True):  # noqa: SLF001
         own = ours.get(column[1])
@@ -156,7 +156,7 @@ def _text(code: int, loader: Loader | None) -> type | None:
 
 def _loaders(conn: Connection, reading: Reading) -> dict[int, Any]:
     """Give our loaders, for the types for which the user has none."""
-    from MySQLdb.converters import _bytes_or_str, conversions  # noqa: PLC0415
+    from MySQLdb.converters import _bytes_or_str, conversions
 
     ours: dict[int, Any] = dict(loaders(reading))
     if reading.tolerant:
@@ -184,7 +184,7 @@ def _converting(conn: Connection, loaders: Mapping[int, Any]) -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _teller() -> Any:
     """Give MariaDB's function that tells what a library knows; None with MySQL's library."""
-    from MySQLdb import _mysql  # noqa: PLC0415 - imported where used
+    from MySQLdb import _mysql
 
     try:
         return ctypes.CDLL(_mysql.__file__).mariadb_get_infov

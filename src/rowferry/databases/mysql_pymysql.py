@@ -47,7 +47,7 @@ class PyMySQL:
 
     def connect(self, login: Mapping[str, Any], password: str | None) -> Connection:
         try:
-            import pymysql  # noqa: PLC0415 - imported where used
+            import pymysql
         except ImportError as error:
             raise DriverError(
                 "MySQL and MariaDB need PyMySQL: pip install 'rowferry[mysql]'"
@@ -68,12 +68,12 @@ class PyMySQL:
         return with_rows and not conn.get_autocommit()
 
     def cursor(self, conn: Connection) -> Any:
-        from pymysql.cursors import Cursor  # noqa: PLC0415 - imported where used
+        from pymysql.cursors import Cursor
 
         return conn.cursor(Cursor)  # the user's own may give dicts
 
     def stream(self, conn: Connection, statement: bytes, reading: Reading) -> Stream:
-        from pymysql.cursors import SSCursor  # noqa: PLC0415 - imported where used
+        from pymysql.cursors import SSCursor
 
         cursor = conn.cursor(SSCursor)
         cursor.execute(statement)
@@ -115,7 +115,7 @@ class PyMySQL:
         return escaped
 
     def registered(self, conn: Connection) -> Mapping[type, Writer]:
-        from pymysql.converters import encoders  # noqa: PLC0415 - imported where used
+        from pymysql.converters import encoders
 
         def write(value: Any) -> bytes:
             return conn.escape(value).encode(conn.encoding)  # type: ignore[no-any-return]
@@ -127,7 +127,7 @@ class PyMySQL:
         return int(conn.thread_id())
 
     def another(self, conn: Connection) -> Connection:
-        import pymysql  # noqa: PLC0415 - imported where used
+        import pymysql
 
         encrypted = isinstance(conn._sock, ssl.SSLSocket)  # noqa: SLF001
         return pymysql.connect(
@@ -167,7 +167,7 @@ def _converter(
 
 
 def _is_default(code: int, loader: Loader | None) -> bool:
-    from pymysql.converters import decoders, through  # noqa: PLC0415 - imported where used
+    from pymysql.converters import decoders, through
 
     default = decoders.get(code)
     return loader is default or (loader is None and default is through)

@@ -30,6 +30,6 @@ RESERVED = frozenset(
     tinyblob tinyint tinytext to trailing trigger true undo union unique unlock unsigned
     update usage use using utc_date utc_time utc_timestamp value values varbinary varchar
     varcharacter varying virtual when where while window with write xor year_month zerofill
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """Found by trying all of its words on MariaDB 10.11, and those that the manual of MySQL 9 adds."""

@@ -90,7 +90,7 @@ class Oracle:
         self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
     ) -> Connection:
         try:
-            import oracledb  # noqa: PLC0415 - imported where used
+            import oracledb
         except ImportError as error:
             raise DriverError("Oracle needs oracledb: pip install 'rowferry[oracle]'") from error
         login = {

@@ -123,6 +123,6 @@ _CONVERT: dict[type, Callable[[Any], Any]] = {
 
 
 def _type(name: str) -> Any:
-    import oracledb  # noqa: PLC0415 - imported where used
+    import oracledb
 
     return getattr(oracledb, f"DB_TYPE_{name}")

@@ -105,7 +105,7 @@ def type_handler(*, tolerant: bool) -> Callable[[Any, Any], Any]:
     Args:
         tolerant: bytes that are no text come as lone surrogates.
     """
-    import oracledb  # noqa: PLC0415 - imported where used
+    import oracledb
 
     errors = "surrogateescape" if tolerant else None
 

@@ -11,7 +11,7 @@ RESERVED = frozenset(
     resource revoke row rowid rownum rows select session set share size smallint start
     successful synonym sysdate table then to trigger uid union unique update user validate
     values varchar varchar2 view whenever where with
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """
 Those of the manual, not tried on a server.

@@ -304,7 +304,7 @@ class Psycopg(PostgreSQL):
         self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
     ) -> Connection:
         try:
-            import psycopg  # noqa: PLC0415 - imported where used
+            import psycopg
         except ImportError as error:
             raise DriverError(
                 "PostgreSQL needs psycopg: pip install 'rowferry[postgresql]'"

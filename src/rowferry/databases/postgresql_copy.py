@@ -80,7 +80,7 @@ def columns_to_copy(conn: Connection, table: str, *, into: bool) -> list[TableCo
     Args:
         into: it is to be copied into; none are given where that is no INSERT.
     """
-    from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
+    from psycopg.rows import tuple_row
 
     if conn.info.server_version < _SINCE:
         return []
@@ -196,8 +196,8 @@ class CopyStream(CopyIn):
 
 
 def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
-    from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
-    from psycopg.adapt import PyFormat  # noqa: PLC0415
+    from psycopg import ProgrammingError
+    from psycopg.adapt import PyFormat
 
     try:
         return all(
@@ -211,8 +211,8 @@ def _is_psycopgs_own(conn: Connection, kind: type) -> bool:
 @lru_cache(maxsize=1)
 def _default_adapters() -> Any:
     """Give how psycopg writes values unless somebody said otherwise, for all connections or one."""
-    from psycopg.adapt import AdaptersMap  # noqa: PLC0415 - imported where used
-    from psycopg.postgres import register_default_adapters, types  # noqa: PLC0415
+    from psycopg.adapt import AdaptersMap
+    from psycopg.postgres import register_default_adapters, types
 
     defaults = AdaptersMap(types=types)
     register_default_adapters(defaults)

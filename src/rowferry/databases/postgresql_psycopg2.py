@@ -40,7 +40,7 @@ class Psycopg2(PostgreSQL):
         self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
     ) -> Connection:
         try:
-            import psycopg2  # noqa: PLC0415 - imported where used
+            import psycopg2
         except ImportError as error:
             raise DriverError(
                 "driver=\"psycopg2\" needs it: pip install 'rowferry[psycopg2]'"
@@ -90,7 +90,7 @@ class _Psycopg2Rows:
         parameters: Parameters,
         types: Sequence[Any],
     ) -> None:
-        from psycopg2 import extensions  # noqa: PLC0415 - imported where used
+        from psycopg2 import extensions
 
         hold = holding(database, conn, sql)
         self._database = database
@@ -126,7 +126,7 @@ class _Writer:
         self._lists = JSONLists(conn, sql, psycopg2_json)
 
     def write(self, rows: list[Any]) -> None:
-        from psycopg2.extras import execute_batch  # noqa: PLC0415 - imported where used
+        from psycopg2.extras import execute_batch
 
         psycopg2_adapt_raw_json()
         batch = [psycopg2_wrapped(row) for row in self._lists.wrapped(rows)]

@@ -166,7 +166,7 @@ class _RowsAhead(_DeclaredRows):
         self._asked = count
 
     def _answer(self) -> tuple[Any, int]:
-        from psycopg import errors, generators, pq  # noqa: PLC0415 - imported where used
+        from psycopg import errors, generators, pq
 
         asked, self._asked = self._asked, 0
         try:
@@ -207,7 +207,7 @@ class _PlainRows:
 
 
 def _tuple_cursor(conn: Connection, loaders: Sequence[tuple[str, type]]) -> Any:
-    from psycopg.rows import tuple_row  # noqa: PLC0415 - imported where used
+    from psycopg.rows import tuple_row
 
     cursor = conn.cursor(row_factory=tuple_row)
     for kind, loader in (*unknown_loaders(), *loaders):

@@ -27,7 +27,7 @@ _PSYCOPG2_RANGES = (3904, 3906, 3908, 3910, 3912, 3926)
 @lru_cache(maxsize=1)
 def wanted_as_text() -> frozenset[int]:
     """Give the types that psycopg is to read as text, where nobody looks at them."""
-    from psycopg.postgres import types  # noqa: PLC0415 - imported where used
+    from psycopg.postgres import types
 
     found = [types[name] for name in ("interval", *_RANGES)]
     return frozenset(oid for type_ in found for oid in (type_.oid, type_.array_oid))
@@ -36,8 +36,8 @@ def wanted_as_text() -> frozenset[int]:
 @lru_cache(maxsize=8)
 def unread_loaders(encoding: str) -> tuple[tuple[str, type], ...]:
     """Give psycopg's loaders of what nobody looks at: JSON unparsed, all else as text or right."""
-    from psycopg.types.datetime import IntervalLoader  # noqa: PLC0415 - imported where used
-    from psycopg.types.string import TextLoader  # noqa: PLC0415
+    from psycopg.types.datetime import IntervalLoader
+    from psycopg.types.string import TextLoader
 
     class Interval(IntervalLoader):
         def load(self, data: Any) -> Any:
@@ -51,7 +51,7 @@ def unread_loaders(encoding: str) -> tuple[tuple[str, type], ...]:
 @lru_cache(maxsize=1)
 def psycopg2_unread() -> tuple[Any, ...]:
     """Give psycopg2's types of interval and ranges for values that nobody looks at."""
-    from psycopg2.extensions import (  # noqa: PLC0415 - imported where used
+    from psycopg2.extensions import (
         UNICODE,
         new_array_type,
         new_type,

@@ -45,8 +45,8 @@ def best_in_binary(conn: Connection, cursor: Any, as_text: frozenset[int]) -> bo
 
 
 def _has_binary(conn: Connection, oid: int) -> bool:
-    from psycopg import adapters as defaults  # noqa: PLC0415 - imported where used
-    from psycopg.pq import Format  # noqa: PLC0415
+    from psycopg import adapters as defaults
+    from psycopg.pq import Format
 
     known = conn.adapters
     info = known.types.get(oid)
@@ -94,7 +94,7 @@ def fetchall_tolerant(cursor: Any) -> list[tuple[Any, ...]]:
 
 def load_tolerant(cursor: Any, result: Any, *, tolerant: bool) -> list[tuple[Any, ...]]:
     """Give the rows of *result*, of a statement of *cursor*; *tolerant* as `fetchall_tolerant`."""
-    from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
+    from psycopg.adapt import Transformer
 
     transformer = Transformer(cursor)
     transformer.set_pgresult(result)
@@ -109,7 +109,7 @@ def load_tolerant(cursor: Any, result: Any, *, tolerant: bool) -> list[tuple[Any
 
 def _cell_by_cell(cursor: Any, result: Any) -> list[tuple[Any, ...]]:
     """Convert *result* again, so that a bad cell spoils only itself."""
-    from psycopg.adapt import Transformer  # noqa: PLC0415 - imported where used
+    from psycopg.adapt import Transformer
 
     transformer = Transformer(cursor)
     types = [(result.ftype(column), result.fformat(column)) for column in range(result.nfields)]
@@ -145,7 +145,7 @@ def _unreadable(data: bytes, oid: int | None, reason: str) -> Unreadable:
 @lru_cache(maxsize=1)
 def unknown_loaders() -> tuple[tuple[int, type], ...]:
     """Give the loader of a literal in a record, `row(1, 'a')`, which is no bytes but text."""
-    from psycopg.types.string import TextBinaryLoader  # noqa: PLC0415 - imported where used
+    from psycopg.types.string import TextBinaryLoader
 
     return ((_UNKNOWN, TextBinaryLoader),)
 
@@ -153,8 +153,8 @@ def unknown_loaders() -> tuple[tuple[int, type], ...]:
 @lru_cache(maxsize=8)
 def raw_json_loaders(encoding: str) -> tuple[tuple[str, type], ...]:
     """Give loaders of json and jsonb, as text and in binary, that parse nothing."""
-    from psycopg.adapt import Loader  # noqa: PLC0415 - imported where used
-    from psycopg.pq import Format  # noqa: PLC0415
+    from psycopg.adapt import Loader
+    from psycopg.pq import Format
 
     def raw(data: bytes) -> RawJSON:
         return RawJSON(data if encoding == "utf-8" else data.decode(encoding))
@@ -177,8 +177,8 @@ def raw_json_loaders(encoding: str) -> tuple[tuple[str, type], ...]:
 
 def own_dumpers(conn: Connection) -> list[tuple[type, type]]:
     """Give dumpers for what columns gave when they were read, unless the user has some."""
-    from psycopg import ProgrammingError  # noqa: PLC0415 - imported where used
-    from psycopg.adapt import PyFormat  # noqa: PLC0415
+    from psycopg import ProgrammingError
+    from psycopg.adapt import PyFormat
 
     ours: list[tuple[type, type]] = []
     for kind, dumper in _all_own_dumpers():
@@ -191,9 +191,9 @@ def own_dumpers(conn: Connection) -> list[tuple[type, type]]:
 
 @lru_cache(maxsize=1)
 def _all_own_dumpers() -> tuple[tuple[type, type], ...]:
-    from psycopg.adapt import Dumper  # noqa: PLC0415 - imported where used
-    from psycopg.postgres import types  # noqa: PLC0415
-    from psycopg.types.json import JsonDumper  # noqa: PLC0415
+    from psycopg.adapt import Dumper
+    from psycopg.postgres import types
+    from psycopg.types.json import JsonDumper
 
     class RawJSONDumper(Dumper):
         oid = types["json"].oid  # PostgreSQL makes jsonb or text of it where a column is that
@@ -215,7 +215,7 @@ def _all_own_dumpers() -> tuple[tuple[type, type], ...]:
 @lru_cache(maxsize=1)
 def psycopg2_raw_json() -> tuple[Any, ...]:
     """Give types for json and jsonb that parse nothing."""
-    from psycopg2.extensions import new_type  # noqa: PLC0415 - imported where used
+    from psycopg2.extensions import new_type
 
     def raw(value: str | None, _: Any) -> RawJSON | None:
         return None if value is None else RawJSON(value)
@@ -226,7 +226,7 @@ def psycopg2_raw_json() -> tuple[Any, ...]:
 @lru_cache(maxsize=1)
 def psycopg2_tolerant() -> tuple[Any, ...]:
     """Give psycopg2's own types of date and time, with `Unreadable` for what they cannot read."""
-    from psycopg2.extensions import new_type, string_types  # noqa: PLC0415 - imported where used
+    from psycopg2.extensions import new_type, string_types
 
     def tolerant(oid: int) -> Any:
         default = string_types[oid]
@@ -249,7 +249,7 @@ def psycopg2_tolerant() -> tuple[Any, ...]:
 @lru_cache(maxsize=1)
 def psycopg2_adapt_raw_json() -> None:
     """Tell psycopg2 how to write RawJSON, which is a type of ours only; once a process."""
-    from psycopg2.extensions import QuotedString, register_adapter  # noqa: PLC0415
+    from psycopg2.extensions import QuotedString, register_adapter
 
     def quoted(value: RawJSON) -> Any:
         text = value.text
@@ -263,14 +263,14 @@ _WRAPPED = (dict, UUID, Unreadable, *ADDRESSES)
 
 def psycopg2_json(value: Any) -> Any:
     """Give what psycopg2 writes as JSON."""
-    from psycopg2.extras import Json  # noqa: PLC0415 - imported where used
+    from psycopg2.extras import Json
 
     return Json(value)
 
 
 def psycopg2_wrapped(row: Any) -> Any:
     """Wrap the values in *row* that psycopg2 adapts only when told to."""
-    from psycopg2.extras import UUID_adapter  # noqa: PLC0415 - imported where used
+    from psycopg2.extras import UUID_adapter
 
     def wrapped(value: Any) -> Any:
         if isinstance(value, dict):

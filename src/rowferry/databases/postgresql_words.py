@@ -11,6 +11,6 @@ RESERVED = frozenset(
     or order outer overlaps placing primary references returning right select session_user
     similar some symmetric table tablesample then to trailing true union unique user using
     variadic verbose when where window with
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """Those of pg_get_keywords() whose catcode is R or T, in PostgreSQL 15."""

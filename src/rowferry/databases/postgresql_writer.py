@@ -55,8 +55,8 @@ class PsycopgWriter:
 
     def _as_json(self, value: list[Any]) -> RawJSON:
         """Give *value* as psycopg writes it: as a `Json` no COPY would take it."""
-        from psycopg.adapt import PyFormat, Transformer  # noqa: PLC0415 - imported where used
-        from psycopg.types.json import Json  # noqa: PLC0415
+        from psycopg.adapt import PyFormat, Transformer
+        from psycopg.types.json import Json
 
         text = Transformer(self._conn).get_dumper(Json(value), PyFormat.TEXT).dump(Json(value))
         return RawJSON(bytes(text or b""))

@@ -49,7 +49,7 @@ class SQLite:
     def connect(
         self, params: Mapping[str, Any], password: str | None, options: Mapping[str, Any]
     ) -> sqlite3.Connection:
-        import sqlite3  # noqa: PLC0415 - imported where used
+        import sqlite3
 
         del password  # there is none
         connection: sqlite3.Connection = sqlite3.connect(params["filename"], **options)
@@ -73,7 +73,7 @@ class SQLite:
         return params["filename"] == ":memory:" or Path(params["filename"]).exists()
 
     def is_closed(self, conn: sqlite3.Connection) -> bool:
-        import sqlite3  # noqa: PLC0415 - imported where used
+        import sqlite3
 
         try:
             conn.in_transaction  # noqa: B018 - raises on a closed connection

@@ -8,6 +8,6 @@ RESERVED = frozenset(
     into is isnull join limit not nothing notnull null on or order primary raise references
     returning select set table then to transaction union unique update using values when
     where
-    """.split()  # noqa: SIM905 - a list would have a line a word
+    """.split()
 )
 """Found by trying all of its words on SQLite 3.40."""

@@ -20,7 +20,7 @@ DELETE = "DELETE FROM copies"
 
 def readings(count):
     """Give *count* rows; each seventh has no name."""
-    start = datetime(2024, 1, 2, 3, 4, 5, 123456)  # noqa: DTZ001 - of a type without a zone
+    start = datetime(2024, 1, 2, 3, 4, 5, 123456)  # of a type without a zone
     return [
         (
             *(number, number * 10**9, None if number % 7 == 0 else f"näme-{number}"),

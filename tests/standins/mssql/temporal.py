@@ -4,7 +4,7 @@ import struct
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 _EPOCH = date(1, 1, 1).toordinal()
-_OLD_EPOCH = datetime(1900, 1, 1)  # noqa: DTZ001 - of the types without a zone
+_OLD_EPOCH = datetime(1900, 1, 1)  # of the types without a zone
 _DAY = 86_400_000_000  # microseconds
 
 

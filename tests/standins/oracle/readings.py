@@ -23,7 +23,7 @@ INSERT = (
     "VALUES (:id, :name, :amount, :measured, :updated, :rate)"
 )
 
-_BEGIN = datetime(2024, 1, 2, 3, 4, 5)  # noqa: DTZ001 - Oracle's DATE has no zone
+_BEGIN = datetime(2024, 1, 2, 3, 4, 5)  # Oracle's DATE has no zone
 
 
 def readings(count):

@@ -127,7 +127,7 @@ def decode_moment(data):
     """Give a datetime of a DATE or TIMESTAMP; one with a zone where there is one."""
     micros = int.from_bytes(data[7:11]) // 1000
     year = (data[0] - 100) * 100 + data[1] - 100
-    moment = datetime(  # noqa: DTZ001 - Oracle's DATE has no zone
+    moment = datetime(  # Oracle's DATE has no zone
         year, data[2], data[3], data[4] - 1, data[5] - 1, data[6] - 1, micros
     )
     if len(data) < 13:
