@@ -8,6 +8,8 @@ ALSO ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS_READY := $(VENV)/.peers-ready
+# Peers of the benchmarks that need an environment of their own.
+APART := $(patsubst benchmarks/peers/requirements/%.txt,build/peers/%/.ready,$(wildcard benchmarks/peers/requirements/*.txt))
 
 # How many kills a campaign has to survive, and more of its options.
 KILLS ?= 100
@@ -16,7 +18,7 @@ TORTURE ?=
 # How long the fuzzer goes on, in libFuzzer's words.
 FUZZ ?= -runs=1000000
 
-.PHONY: demo test check fuzz bench bench-databases bench-story profile docs pictures torture mutants clean
+.PHONY: demo test check fuzz bench bench-quick bench-faults bench-databases bench-story profile docs pictures torture mutants clean
 
 $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rowferry needs Python 3.11 or later: make PYTHON=python3.11 …")'
@@ -27,6 +29,11 @@ $(READY): requirements-dev.txt $(ALSO) pyproject.toml src/rowferry/version.py
 
 $(PEERS_READY): requirements-bench.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	touch $@
+
+build/peers/%/.ready: benchmarks/peers/requirements/%.txt | $(READY)
+	$(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 demo: $(READY)  ## 28,000 real airports into a local API, three ways
@@ -46,8 +53,14 @@ check: $(READY)  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(PEERS_READY)  ## the figures of docs/performance.md (nginx and wrk where there are)
+bench: $(PEERS_READY) $(APART)  ## the figures of docs/performance.md (nginx and wrk where there are)
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-quick: $(PEERS_READY)  ## the main ratios, in less than three minutes
+	$(BIN)/python benchmarks/run.py --quick $(BENCH)
+
+bench-faults: $(PEERS_READY) $(APART)  ## what others and we do under faults; of docs/performance.md too
+	$(BIN)/python benchmarks/faults.py $(BENCH)
 
 profile: $(READY)  ## where the microseconds of a row go (Debian's linux-perf, Python 3.12 or later)
 	$(BIN)/python benchmarks/profiling.py $(PROFILE)
@@ -64,6 +77,8 @@ docs: $(READY)  ## tables, recipes and figures on their pages, as they are now, 
 	cp benchmarks/intro.md docs/performance.md
 	$(BIN)/python benchmarks/plots.py benchmarks/published.json docs/pictures
 	$(BIN)/python benchmarks/report.py benchmarks/published.json >> docs/performance.md
+	cat benchmarks/faults_intro.md >> docs/performance.md
+	$(BIN)/python benchmarks/fault_report.py benchmarks/published_faults.json >> docs/performance.md
 	$(BIN)/python benchmarks/profile_report.py benchmarks/published_profile.json >> docs/performance.md
 ifneq ($(wildcard benchmarks/published_databases.json),)
 	cp benchmarks/databases_intro.md docs/databases-performance.md

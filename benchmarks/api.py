@@ -3,7 +3,7 @@ The API of the scenarios that nginx cannot play: it waits, counts, and answers 2
 
 It can also slow down past a number of requests in flight, refuse what comes past a rate, be down
 for a while, and meet a share of the requests with faults of every kind. At /_bulk it answers as
-Elasticsearch's `_bulk` does, an item a record.
+Elasticsearch's `_bulk` does, an item a record, in its own media type to who speaks it.
 
 It does as little as it can, for it shares two cores with what is measured: one request at a time
 on a connection, a Content-Length, no body kept. `GET /stats` tells the counts, `POST /reset`
@@ -24,9 +24,10 @@ import uvloop
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 TAKEN = ANSWER % (2, b"{}")
 BULK = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.elasticsearch+json;compatible-with=9\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n"
     b"X-Elastic-Product: Elasticsearch\r\nContent-Length: %d\r\n\r\n%b"
 )
+ELASTIC = b"application/vnd.elasticsearch+json;compatible-with=9"
 ITEM = b'{"index":{"_index":"items","_id":"x","_version":1,"result":"created","status":201}}'
 REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n"
 DOWN = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -237,6 +238,7 @@ class Connection(asyncio.Protocol):
         self.head = b""
         self.body = b""
         self.bulk = False
+        self.bulk_type = b""
         self.size = self.missing = self.records = 0
         self.timer: asyncio.TimerHandle | None = None
 
@@ -286,6 +288,8 @@ class Connection(asyncio.Protocol):
             return False
         self.size = self.missing = int(length.partition(b"\r\n")[0])
         self.records, self.body, self.bulk = 0, b"", b"/_bulk" in head[:64]
+        if self.bulk:
+            self.bulk_type = ELASTIC if b"vnd.elasticsearch" in head else b"application/json"
         return True
 
     def _control(self, head: bytes) -> None:
@@ -323,7 +327,7 @@ class Connection(asyncio.Protocol):
         if self.bulk:
             items = b",".join([ITEM] * int(self.records))
             body = b'{"errors":false,"took":1,"items":[%b]}' % items
-            self.transport.write(BULK % (len(body), body))
+            self.transport.write(BULK % (self.bulk_type, len(body), body))
             return
         self.transport.write(TAKEN)
 

@@ -7,32 +7,43 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+ENVIRONMENTS = Path(__file__).parents[1] / "build" / "peers"
 PACKAGES = (
     "rowferry",
     "aiohttp",
     "requests",
+    "httpx",
+    "elasticsearch",
+    "opensearch-py",
     "orjson",
     "uvloop",
     "httptools",
     "msgspec",
     "psycopg",
 )
+APART = {"niquests": "niquests", "dlt": "dlt", "drt": "drt-core"}
 PROGRAMS = {"nginx": ["nginx", "-v"], "wrk": ["wrk", "-v"]}
 
 
 def describe(
-    postgresql: str,
+    postgresql: str | None,
     packages: Sequence[str] = PACKAGES,
     programs: Mapping[str, list[str]] = PROGRAMS,
+    apart: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """Give the date, the machine, and the versions, with that of the server *postgresql*."""
+    """
+    Give the date, the machine, and the versions, with that of the server *postgresql*.
+
+    Args:
+        apart: packages by the environments of their own that they are in.
+    """
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -47,6 +58,7 @@ def describe(
             "PostgreSQL": postgresql,
             **{name: _program(command) for name, command in programs.items()},
             **{name: _package(name) for name in packages},
+            **{name: _package_apart(name, package) for name, package in (apart or {}).items()},
         },
     }
 
@@ -70,3 +82,8 @@ def _package(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _package_apart(environment: str, name: str) -> str | None:
+    folders = map(str, ENVIRONMENTS.glob(f"{environment}/lib/*/site-packages"))
+    return next((found.version for found in distributions(name=name, path=[*folders])), None)

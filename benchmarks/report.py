@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -110,7 +111,7 @@ def _scenario(scenario: dict[str, Any], pictures: Sequence[str]) -> str:
         parts.append(f"The ideal with 64 in flight: {scenario['ideal']:,.0f} rows/s.")
     if "note" in scenario:
         parts.append(scenario["note"])
-    if scenario["name"].startswith("memory") and good:
+    if scenario["name"].startswith("growth") and good:
         parts.append(_growth(good))
     return "\n\n".join(parts)
 
@@ -165,23 +166,36 @@ def _median_rate(runs: list[Run]) -> float:
 
 
 def _growth(runs: list[Run]) -> str:
-    """Compare the memory of the runs with most rows and with fewest."""
+    """Give the time a row of each step of sizes, and compare their memory."""
     sizes = sorted({run["rows"] for run in runs})
-    few, many = (
-        median(run["rss_mib"] for run in runs if run["rows"] == size)
-        for size in (sizes[0], sizes[-1])
+    seconds, memory = (
+        [median(run[name] for run in runs if run["rows"] == size) for size in sizes]
+        for name in ("seconds", "rss_mib")
     )
-    return f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[0]:,}: {many / few:.3f}."
+    steps = [
+        f"{few:,} to {many:,} rows: {(after - before) / (many - few) * 1e6:.2f} µs a further row"
+        for (few, before), (many, after) in pairwise(zip(sizes, seconds, strict=True))
+    ]
+    at = min(1, len(sizes) - 1)  # the smallest number does not fill the room that there is
+    ratio = (
+        f"Peak RSS with {sizes[-1]:,} rows to that with {sizes[at]:,}: "
+        f"{memory[-1] / memory[at]:.3f}"
+    )
+    return f"{'; '.join(steps)}. {ratio}."
 
 
 def _start_up(measured: dict[str, Any]) -> str:
-    """Tell what the import costs."""
+    """Tell what the import costs, and the first transfer."""
     if "skipped" in measured:
         return f"### import\n\nSkipped: {measured['skipped']}."
-    return (
+    told = (
         f"### import\n\n`import rowferry` takes {measured['milliseconds']:.0f} ms more than "
         f"`pass` (median of {len(measured['turns'])} pairs, interpreter start subtracted)."
     )
+    if "transfer_milliseconds" not in measured:
+        return told
+    first = measured["transfer_milliseconds"]
+    return f"{told} With a transfer of no rows, which imports the rest, it is {first:.0f} ms."
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

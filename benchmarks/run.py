@@ -2,7 +2,7 @@
 Measure rowferry and its peers, in turns, against servers of their own on loopback.
 
     python benchmarks/run.py --quick
-    python benchmarks/run.py --scenarios S1,S2,memory,import --rounds 5
+    python benchmarks/run.py --scenarios S1,S2,growth,import --rounds 5
 
 Every transfer is a process of its own; what it delivered is counted at the API. Exits 1 when a
 count is wrong or a peer fails.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 TIMEOUT = 900  # seconds for one transfer; the slowest takes about one minute
-QUICK = {"rounds": 1, "rows_scale": 0.02}
+QUICK = {"rounds": 3, "rows_scale": 0.2, "scenarios": ["S1", "S2", "S3", "growth", "import"]}
 
 Run = dict[str, Any]
 
@@ -64,7 +64,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scenarios", default=",".join(names), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--rows-scale", type=float, default=1.0, help="times the rows of each peer")
-    parser.add_argument("--quick", action="store_true", help="one round, 2 %% of the rows")
+    parser.add_argument(
+        "--quick", action="store_true", help="the main ratios only, with a fifth of the rows"
+    )
     parser.add_argument("--json", type=Path, default=HERE / "results" / "latest.json")
     parser.add_argument("--markdown", type=Path, help="file for the tables")
     args = parser.parse_args()
@@ -79,13 +81,14 @@ def arguments() -> argparse.Namespace:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Run the scenarios asked for, one after another."""
     chosen = [
-        scenario.scaled(args.rows_scale)
+        scenario.quick() if args.quick else scenario
         for scenario in SCENARIOS
         if scenario.name.split()[0] in args.scenarios
     ]
+    chosen = [scenario.scaled(args.rows_scale) for scenario in chosen]
     rows = max((peer.rows for scenario in chosen for peer in scenario.peers), default=1)
     with servers.postgresql(rows) as dsn:
-        results = machine.describe(_server_version(dsn)) | {
+        results = machine.describe(_server_version(dsn), apart=machine.APART) | {
             "rounds": args.rounds,
             "rows_scale": args.rows_scale,
             "scenarios": [run_scenario(scenario, dsn, args.rounds) for scenario in chosen],
@@ -151,7 +154,7 @@ def transfer(peer: Peer, scenario: Scenario, dsn: str, api: servers.CountingApi)
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     done = subprocess.run(
-        [sys.executable, HERE / "peers" / peer.script, *words],
+        [peer.python, HERE / "peers" / peer.script, *words],
         check=True,
         capture_output=True,
         text=True,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from machine import ENVIRONMENTS
 
 import servers
 
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Kind = Literal["ours", "peer", "limit"]
+
+QUICK = ("ours.py", "handwritten.py", "requests_sequential.py", "wrk.py", "copy_out.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,7 @@ class Peer:
         seconds: instead of `rows`, for what has no end of its own.
         in_flight: requests at a time.
         needs: module or program without which the peer is skipped.
+        environment: a virtual environment of its own, in `build/peers`; empty means ours.
         concurrency: "adaptive", or empty for as many as `in_flight`.
         key: column of the idempotency keys, or empty for none.
         path: goes behind the URL, with columns in it and a bearer token along; or empty.
@@ -41,7 +48,8 @@ class Peer:
     rows: int = 0
     seconds: int = 0
     in_flight: int = 64
-    needs: str
+    needs: str = ""
+    environment: str = ""
     concurrency: str = ""
     key: str = ""
     path: str = ""
@@ -49,8 +57,18 @@ class Peer:
 
     def missing(self) -> str | None:
         """Name what has to be installed first, if anything."""
+        if self.environment:
+            there = Path(self.python).exists()
+            return None if there else f"{self.name} needs its environment: `make bench` makes it"
         there = importlib.util.find_spec(self.needs) or shutil.which(self.needs)
         return None if there else f"{self.name} needs {self.needs}"
+
+    @property
+    def python(self) -> str:
+        """Give the interpreter that runs the script."""
+        if self.environment:
+            return str(ENVIRONMENTS / self.environment / "bin" / "python")
+        return sys.executable
 
     def scaled(self, factor: float) -> Peer:
         """Do *factor* times as much."""
@@ -83,6 +101,10 @@ class Scenario:
         """Let every peer do *factor* times as much."""
         return replace(self, peers=tuple(peer.scaled(factor) for peer in self.peers))
 
+    def quick(self) -> Scenario:
+        """Leave out all peers but the few that the main ratios are made of."""
+        return replace(self, peers=tuple(peer for peer in self.peers if peer.script in QUICK))
+
 
 rowferry = partial(
     Peer, name="rowferry, 64 in flight", script="ours.py", kind="ours", needs="rowferry"
@@ -105,6 +127,17 @@ one_by_one = partial(
     in_flight=1,
     needs="requests",
 )
+httpx = partial(
+    Peer, name="httpx, 64 in flight, a client each", script="httpx_workers.py", needs="httpx"
+)
+httpx_one_client = partial(
+    httpx, name="httpx, 64 in flight, one client", script="httpx_one_client.py"
+)
+niquests = partial(
+    Peer, name="Niquests, 64 in flight", script="niquests_workers.py", environment="niquests"
+)
+dlt = partial(Peer, name="dlt, 64 load jobs", script="dlt_destination.py", environment="dlt")
+drt = partial(Peer, name="drt, rest_api", script="drt_sync.py", in_flight=1, environment="drt")
 wrk = partial(Peer, name="limit: wrk", script="wrk.py", kind="limit", needs="wrk", surplus=64)
 copy_out = partial(
     Peer, name="limit: COPY", script="copy_out.py", kind="limit", needs="psycopg", surplus=None
@@ -129,28 +162,50 @@ streaming_bulk = partial(
     needs="elasticsearch",
 )
 with_ids = partial(streaming_bulk, key="id")
-helpers = (
+elasticsearch_helpers = (
     with_ids,
     partial(with_ids, name="elasticsearch-py async_bulk", script="async_bulk.py"),
     partial(
         with_ids, name="elasticsearch-py parallel_bulk", script="parallel_bulk.py", in_flight=4
     ),
 )
+opensearch_bulk = partial(with_ids, needs="opensearchpy")
+helpers = (
+    *elasticsearch_helpers,
+    partial(
+        opensearch_bulk, name="opensearch-py streaming_bulk", script="opensearch_streaming_bulk.py"
+    ),
+    partial(
+        opensearch_bulk,
+        name="opensearch-py async_streaming_bulk",
+        script="opensearch_async_bulk.py",
+    ),
+)
 encoded = partial(Peer, script="encoded_bulk.py", kind="limit", needs="aiohttp", key="id")
 
 
-def fixed(number: int, *, rows: int, surplus: int = 0) -> Peer:
+def fixed(number: int, *, rows: int) -> Peer:
     """Give rowferry with a fixed number of requests in flight."""
-    name = f"rowferry, fixed {number}"
-    return rowferry(name=name, in_flight=number, rows=rows, surplus=surplus)
+    return rowferry(name=f"rowferry, fixed {number}", in_flight=number, rows=rows)
+
+
+def grown(*sizes: int) -> tuple[Peer, ...]:
+    """Give rowferry once a size."""
+    names = ["fewest rows", *(f"{size // sizes[0]:,} times as many" for size in sizes[1:])]
+    return tuple(
+        rowferry(name=f"rowferry, {name}", rows=size)
+        for name, size in zip(names, sizes, strict=True)
+    )
 
 
 steady = partial(servers.own_api, delay=0.020)
 numbered = partial(servers.nginx, path="/numbered")
 jittery = partial(servers.own_api, delay=0.010, slow_share=0.005)
 
-FROM_ORACLE = "rowferry from Oracle's protocol stand-in, 64 in flight"
-TENTH, ALL = "rowferry, a tenth of the rows", "rowferry, all rows"
+FROM_ORACLE, ORACLE = (
+    "rowferry from Oracle's protocol stand-in, 64 in flight",
+    "ours_from_oracle.py",
+)
 
 SCENARIOS = (
     Scenario(
@@ -159,15 +214,18 @@ SCENARIOS = (
         api=steady,
         ideal=64 / 0.020,
         peers=(
-            rowferry(rows=100_000),
-            rowferry(
-                name=FROM_ORACLE, script="ours_from_oracle.py", needs="oracledb", rows=100_000
-            ),
-            handwritten(rows=100_000),
-            recipe(rows=30_000),
-            recipe_64(rows=30_000),
-            one_by_one(rows=300),
-            wrk(seconds=10),
+            rowferry(rows=40_000),
+            rowferry(name=FROM_ORACLE, script=ORACLE, needs="oracledb", rows=20_000),
+            handwritten(rows=20_000),
+            recipe(rows=10_000),
+            recipe_64(rows=10_000),
+            httpx(rows=5_000),
+            httpx_one_client(rows=500),
+            niquests(rows=5_000),
+            dlt(rows=6_400),
+            drt(rows=100),
+            one_by_one(rows=100),
+            wrk(seconds=6),
         ),
     ),
     Scenario(
@@ -176,11 +234,14 @@ SCENARIOS = (
         api=servers.nginx,
         peers=(
             rowferry(rows=300_000),
-            handwritten(rows=100_000),
-            recipe(rows=50_000),
-            recipe_64(rows=50_000),
+            handwritten(rows=40_000),
+            recipe(rows=20_000),
+            httpx(rows=4_000),
+            niquests(rows=4_000),
+            dlt(rows=3_200),
+            drt(rows=4_000),
             one_by_one(rows=2_000),
-            wrk(seconds=5),
+            wrk(seconds=4),
         ),
     ),
     Scenario(
@@ -188,9 +249,9 @@ SCENARIOS = (
         shows="S2 with answers that all differ, which have to be parsed one by one",
         api=numbered,
         peers=(
-            rowferry(rows=300_000),
-            handwritten(rows=100_000),
-            wrk(seconds=5),
+            rowferry(rows=200_000),
+            handwritten(rows=30_000),
+            wrk(seconds=3),
         ),
     ),
     Scenario(
@@ -199,15 +260,15 @@ SCENARIOS = (
         api=partial(servers.nginx, tls=True),
         peers=(
             rowferry(rows=200_000),
-            handwritten(rows=60_000),
-            wrk(seconds=5),
+            handwritten(rows=30_000),
+            wrk(seconds=3),
         ),
     ),
     Scenario(
         name="templated S2",
         shows="S2 with a path a row, /items/{id}, and a bearer token: what requests from rows cost",
         api=servers.nginx,
-        peers=(rowferry(rows=300_000), templated(rows=300_000), two_columns(rows=300_000)),
+        peers=(rowferry(rows=200_000), templated(rows=200_000), two_columns(rows=200_000)),
     ),
     Scenario(
         name="S3",
@@ -217,6 +278,10 @@ SCENARIOS = (
         peers=(
             rowferry(rows=1_000_000),
             handwritten(rows=1_000_000),
+            httpx(rows=200_000),
+            niquests(rows=200_000),
+            dlt(rows=320_000),
+            drt(rows=50_000),
             copy_out(rows=1_000_000),
         ),
     ),
@@ -236,56 +301,59 @@ SCENARIOS = (
         api=jittery,
         ideal=64 / (0.995 * 0.010 + 0.005 * 1.0),
         peers=(
-            rowferry(rows=200_000),
-            handwritten(rows=200_000),
-            recipe(rows=40_000),
-            recipe_64(rows=40_000),
-            one_by_one(rows=600),
-            wrk(seconds=20),
+            rowferry(rows=120_000),
+            handwritten(rows=30_000),
+            recipe(rows=10_000),
+            httpx(rows=4_000),
+            niquests(rows=4_000),
+            dlt(rows=3_200),
+            drt(rows=150),
+            one_by_one(rows=150),
+            wrk(seconds=10),
         ),
     ),
     Scenario(
-        name="memory S2",
-        shows="peak memory against the number of rows, one POST a row",
+        name="growth S2",
+        shows="time a row and peak memory against the number of rows, one POST a row",
         api=servers.nginx,
-        peers=(rowferry(name=TENTH, rows=100_000), rowferry(name=ALL, rows=1_000_000)),
+        peers=grown(10_000, 100_000, 1_000_000),
     ),
     Scenario(
-        name="memory S3",
-        shows="peak memory against the number of rows, 500 records a POST",
+        name="growth S3",
+        shows="time a row and peak memory against the number of rows, 500 records a POST",
         api=servers.own_api,
         batch=500,
-        peers=(rowferry(name=TENTH, rows=100_000), rowferry(name=ALL, rows=1_000_000)),
+        peers=grown(10_000, 100_000, 1_000_000, 10_000_000),
     ),
     Scenario(
         name="adaptive steady",
         shows="20 ms a request: adaptive against fixed numbers",
         api=steady,
         ideal=64 / 0.020,
-        peers=(adaptive(rows=100_000), fixed(64, rows=100_000), fixed(32, rows=50_000)),
+        peers=(adaptive(rows=45_000), fixed(64, rows=45_000), fixed(32, rows=10_000)),
     ),
     Scenario(
         name="adaptive jittery",
         shows="10 ms a request, and 1 s for 0.5 % of them",
         api=jittery,
         ideal=64 / (0.995 * 0.010 + 0.005 * 1.0),
-        peers=(adaptive(rows=100_000), fixed(64, rows=100_000), fixed(32, rows=50_000)),
+        peers=(adaptive(rows=60_000), fixed(64, rows=60_000), fixed(32, rows=10_000)),
     ),
     Scenario(
         name="adaptive slowing",
         shows="20 ms a request, 40 ms for those that come past 32 in flight",
         api=partial(steady, slow_past=32),
-        peers=(adaptive(rows=60_000), fixed(32, rows=60_000), fixed(64, rows=60_000)),
+        peers=(adaptive(rows=20_000), fixed(32, rows=20_000), fixed(64, rows=20_000)),
     ),
     Scenario(
         name="adaptive refusing",
         shows="20 ms a request, and 429 past 500 a second",
         api=partial(steady, rate=500),
         peers=(
-            adaptive(rows=15_000),
-            fixed(9, rows=15_000),
-            fixed(10, rows=15_000),
-            fixed(64, rows=15_000),
+            adaptive(rows=10_000),
+            fixed(9, rows=3_000),
+            fixed(10, rows=3_000),
+            fixed(64, rows=3_000),
         ),
     ),
     *(
@@ -293,10 +361,7 @@ SCENARIOS = (
             name=f"outage {kind}",
             shows=f"20 ms a request, and nothing but {what} for 10 s after the first 3 s",
             api=partial(steady, outage=10, outage_kind=kind),
-            peers=(
-                adaptive(rows=50_000, surplus=64),
-                fixed(64, rows=50_000, surplus=64),
-            ),
+            peers=(adaptive(rows=20_000, surplus=64),),
         )
         for kind, what in (("503", "503"), ("closed", "connections that are reset"))
     ),
@@ -305,10 +370,10 @@ SCENARIOS = (
         shows="S2 with all that is on by default where there is a key",
         api=servers.nginx,
         peers=(
-            rowferry(rows=300_000),
-            adaptive(rows=300_000),
-            everything(rows=300_000),
-            handwritten(rows=100_000),
+            rowferry(rows=200_000),
+            adaptive(rows=200_000),
+            everything(rows=200_000),
+            handwritten(rows=50_000),
         ),
     ),
     Scenario(
@@ -316,7 +381,7 @@ SCENARIOS = (
         shows="S1 with a journal, and with a key but no journal: what the journal costs",
         api=steady,
         ideal=64 / 0.020,
-        peers=(keyed(rows=100_000), journaled(rows=100_000)),
+        peers=(keyed(rows=30_000), journaled(rows=30_000)),
     ),
     Scenario(
         name="journal S2",
@@ -336,14 +401,14 @@ SCENARIOS = (
         shows="500 documents a request, ids given, each answered: `_bulk` against `_bulk`",
         api=servers.own_api,
         batch=500,
-        peers=(bulk(rows=1_000_000), *(helper(rows=200_000) for helper in helpers)),
+        peers=(bulk(rows=1_000_000), *(helper(rows=100_000) for helper in helpers)),
     ),
     Scenario(
         name="_bulk20",
         shows="the same from an API that takes 20 ms",
         api=steady,
         batch=500,
-        peers=(bulk(rows=1_000_000), *(helper(rows=100_000) for helper in helpers)),
+        peers=(bulk(rows=1_000_000), *(helper(rows=60_000) for helper in helpers)),
     ),
     Scenario(
         name="es9",
@@ -352,11 +417,11 @@ SCENARIOS = (
         batch=500,
         peers=(
             bulk(rows=500_000),
-            *(helper(rows=200_000) for helper in helpers),
+            *(helper(rows=100_000) for helper in elasticsearch_helpers),
             *(
                 encoded(
                     name=f"limit: encoded beforehand, {many} connections",
-                    rows=200_000,
+                    rows=100_000,
                     in_flight=many,
                 )
                 for many in (1, 4, 8)
@@ -367,6 +432,6 @@ SCENARIOS = (
         name="faults",
         shows="1 % of the requests meet a fault: every kind that a record survives",
         api=partial(servers.own_api, faults=0.01),
-        peers=(everything(rows=1_000_000, surplus=100_000),),
+        peers=(everything(rows=500_000, surplus=50_000),),
     ),
 )

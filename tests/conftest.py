@@ -137,8 +137,12 @@ def connect(database, request, tmp_path):
             conn.close()
 
 
+FILE = "test.db"
+"""Under which a database that is a file lies in the folder of a test."""
+
+
 def _sqlite(request, folder):
-    make = partial(sqlite3.connect, folder / "test.db")
+    make = partial(sqlite3.connect, folder / FILE)
     with closing(make()) as conn:
         conn.execute("PRAGMA journal_mode = WAL")  # else a reader keeps others from committing
     return make
@@ -152,7 +156,7 @@ def _postgresql(login, request, folder):
 
 
 def _duckdb(request, folder):
-    return partial(servers.driver("duckdb").connect, folder / "test.db")
+    return partial(servers.driver("duckdb").connect, folder / FILE)
 
 
 @pytest.fixture(scope="session")
@@ -248,6 +252,13 @@ PLACES = {
     "oracledb": _oracle,
 }
 """For each driver what empties its database and gives the function that connects to it."""
+
+ADDRESSES = {
+    "PG": "SELECT '127.0.0.1' host, inet_server_port() port, current_database() dbname, "
+    "current_user AS user",
+    "MYSQL": "SELECT '127.0.0.1' host, @@port port, database() dbname, 'root' user",
+}
+"""For each server here that is no stand-in, the query of the parameters that lead to it."""
 
 
 def _fresh(conn):

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from conftest import HERE, PLACES
+from conftest import FILE, HERE, PLACES
 from rowferry import (
     connect,
     copy_rows,
@@ -70,7 +70,7 @@ def url_of(database, request, folder):
     if database.dbtype in {"PG", "MYSQL"}:
         server = request.getfixturevalue("postgresql" if database.dbtype == "PG" else "mariadb")
         return server.url
-    return f"{database.schemes[0]}:///{folder / 'test.db'}"
+    return f"{database.schemes[0]}:///{folder / FILE}"
 
 
 def ids(conn):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import ADDRESSES, FILE
 from rowferry import (
     DbParams,
     copy_rows,
@@ -433,32 +434,18 @@ def test_a_table_is_called_in_capital_letters_as_in_sql(conn, connect):
 
 # Where to connect to, in place of a connection.
 
-ADDRESSES = {
-    "SQLITE": ("SELECT file FROM pragma_database_list", ("filename",)),
-    "DUCKDB": ("SELECT path FROM duckdb_databases() WHERE NOT internal", ("filename",)),
-    "PG": (
-        "SELECT '127.0.0.1', inet_server_port(), current_database(), current_user",
-        ("host", "port", "dbname", "user"),
-    ),
-    "MYSQL": (
-        "SELECT '127.0.0.1', @@port, database(), 'root'",
-        ("host", "port", "dbname", "user"),
-    ),
-}
-
 
 @pytest.fixture(params=["DbParams", "URL"])
-def address(request, conn):
+def address(request, conn, database, tmp_path):
     """Where the database of `conn` is, by the default driver of its kind."""
-    dbtype = recognise(conn)[0].dbtype
-    query, names = ADDRESSES[dbtype]
-    found = dict(zip(names, fetchall(query, conn, (), tuple_row_factory)[0], strict=True))
+    if database.required == ("filename",):
+        found, url = {"filename": str(tmp_path / FILE)}, "{scheme}:///{filename}"
+    else:
+        (found,) = fetchall(ADDRESSES[database.dbtype], conn)
+        url = "{scheme}://{user}@{host}:{port}/{dbname}"
     if request.param == "DbParams":
-        return DbParams(dbtype=dbtype, **found)
-    scheme = recognise(conn)[0].schemes[0]
-    if "filename" in found:
-        return f"{scheme}:///{found['filename']}"
-    return "{}://{user}@{host}:{port}/{dbname}".format(scheme, **found)
+        return DbParams(dbtype=database.dbtype, **found)
+    return url.format(scheme=database.schemes[0], **found)
 
 
 def test_an_address_stands_for_a_connection_everywhere(conn, address):

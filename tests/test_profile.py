@@ -61,7 +61,7 @@ def test_a_stack_ends_at_the_innermost_python_function():
         ("", "Ndjson.join", "rowferry/formats/ndjson.py", layers.HAND_OVER),
         ("", "Handoff.settled", "rowferry/handoff.py", layers.SETTLE),
         ("", "Handoff.batch", "rowferry/handoff.py", layers.HAND_OVER),
-        ("", "Delivery._request", "rowferry/delivery.py", layers.HEAD),
+        ("", "Delivery.request", "rowferry/delivery.py", layers.HEAD),
         ("", "Delivery._follower.<locals>.follow_up", "rowferry/delivery.py", layers.SETTLE),
         ("gc_collect_main", "_encode_known", "rowferry/values.py", layers.COLLECT),
         ("futex_wait\ntake_gil", "Connection.wait", "psycopg/connection.py", layers.LOCK),

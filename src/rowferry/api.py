@@ -67,9 +67,9 @@ class Api:
         method: of every request, or a `{column}` that names POST, PUT, PATCH or DELETE.
         headers: sent with every request; they replace rowferry's own `User-Agent`, `Accept` and
             `Content-Type`. Their values may hold a `{column}`. Never shown.
-        body_format: "json" (one record a request), "json_array", "ndjson", "form" (one record a
-            request), "elasticsearch" (see `Api.elasticsearch`), or an object with the five members
-            of `rowferry.formats.contract.Format`.
+        body_format: how records become a body: "json" (one record a request), another name that
+            docs/apis.md lists, or an object with the five members of
+            `rowferry.formats.contract.Format`.
         batch_size: records of a request, at most; None means the format's: 1 or 500. At most
             100,000.
         batch_bytes: of a request's body, at most, unless a single record is larger; no more than

@@ -1,7 +1,7 @@
 """
 The ways in which records become the body of a request.
 
-A format is one file with a `FORMAT` in it, and one line here.
+A format is one file with a `FORMAT` in it, imported and listed here.
 """
 
 from __future__ import annotations
@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowferry.exceptions import ConfigError
-from rowferry.formats import elasticsearch, form, json, json_array, ndjson
+from rowferry.formats import (
+    elasticsearch,
+    form,
+    json,
+    json_array,
+    ndjson,
+)
 
 if TYPE_CHECKING:
     from rowferry.formats.contract import Format
 
 FORMATS: dict[str, Format] = {
     one.name: one
-    for one in (json.FORMAT, json_array.FORMAT, ndjson.FORMAT, form.FORMAT, elasticsearch.FORMAT)
+    for one in (
+        json.FORMAT,
+        json_array.FORMAT,
+        ndjson.FORMAT,
+        form.FORMAT,
+        elasticsearch.FORMAT,
+    )
 }
 """Every format by its name."""
 

@@ -46,7 +46,12 @@ class Format(Protocol):
         ...
 
     def join(self, records: Sequence[bytes]) -> bytes:
-        """Make a body of the JSON texts of at least one record; none holds a line break."""
+        """
+        Make a body of the JSON texts of at least one record; none holds a line break.
+
+        `batch_bytes` counts a byte after each text and one more. What else a record needs around
+        it belongs into its text: see `Framing` and `Encoding`.
+        """
         ...
 
 
