@@ -26,6 +26,9 @@ PEERS = {
 }
 """Those of the benchmark, and what README calls them; others are compared with the first."""
 
+SPACE = "\N{NO-BREAK SPACE}"
+"""Keeps a figure in one line where its column is narrow."""
+
 Run = dict[str, Any]
 
 
@@ -60,13 +63,13 @@ def _table(results: dict[str, Any]) -> Iterator[str]:
 def _rates(what: str, runs: list[Run]) -> str:
     found = _medians(runs, lambda run: run["rows"] / run["seconds"])
     first = found[0]
-    return _line(what, [f"{rate:,.0f} ({rate / first:,.0f} x)" for rate in found])
+    return _line(what, [f"{rate:,.0f}{SPACE}({rate / first:,.0f}{SPACE}x)" for rate in found])
 
 
 def _costs(what: str, runs: list[Run]) -> str:
     found = _medians(runs, lambda run: run["cpu"] / run["rows"] * 1e6)
     first = found[0]
-    return _line(what, [f"{cost:,.0f} (÷ {first / cost:,.0f})" for cost in found])
+    return _line(what, [f"{cost:,.0f}{SPACE}(÷{SPACE}{first / cost:,.0f})" for cost in found])
 
 
 def _medians(runs: list[Run], figure: Callable[[Run], float]) -> list[float]:

@@ -103,7 +103,9 @@ def test_plan_says_what_time_it_takes_at_least(rowferry, job):
     with FakeApi() as api:
         path = job("api.limits.requests_per_second = 2\n")
         done = rowferry("plan", path, env={"API": api.url})
-    assert "5 requests, 64 at a time: 2.0 s at least" in done.stdout
+    assert (
+        "5 requests, 64 at a time: 2.0 s at least, if each takes as long as the connection did"
+    ) in done.stdout
 
 
 def test_what_goes_through_a_proxy_is_not_tried_past_it(rowferry, job):

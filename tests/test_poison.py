@@ -132,6 +132,7 @@ def test_an_item_results_that_always_raises_stops_the_run_with_what_it_raised(ba
         assert len(api.received) <= 16 + 8
     assert isinstance(came.error.__cause__, KeyError)
     assert "item_results raised KeyError('itmes')" in str(came.error)
+    assert "on each of the 15 before it" in str(came.error)
     assert (came.error.exit_code, came.report.dead) == (2, 0)
 
 

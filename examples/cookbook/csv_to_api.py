@@ -15,9 +15,13 @@ What goes wrong with files:
 * **A file that was changed** since a run of it was cut short: the keys of the lines that were
   passed are compared, and where one differs nothing is sent. Without the checksum a line that was
   put in between would go unnoticed, and the last one of those that were passed go twice.
+* **A file that was corrected** after a run came to its end is sent as a whole, also what arrived
+  the first time. So put the lines that were dead, corrected, into a file of their own.
 * **Numbers**: `Decimal` keeps the digits that a float would change.
+* **Semicolons**: `csv.DictReader(file, delimiter=";", strict=True)`. The command reads commas only.
 
-On the command line, with the same function:
+On the command line, with the same function of `csv_to_api.py` in this folder. It is imported, so
+what a program does when it is run belongs below `if __name__ == "__main__":`.
 
     rowferry copy readings.csv https://api.example/readings --key id \
         --transform csv_to_api:typed --journal readings.journal

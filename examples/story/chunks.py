@@ -1,7 +1,7 @@
 """
 Rows to an API chunk by chunk, with asyncio and aiohttp.
 
-    python chunks.py sensors.db "SELECT id, code FROM sensor" http://localhost:9200/sensors
+    python chunks.py DATABASE QUERY URL
 """
 
 import asyncio

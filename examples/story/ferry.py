@@ -1,7 +1,7 @@
 """
-Rows to an API with rowferry; with a fourth argument, a journal, it goes on where it was killed.
+Rows to an API with rowferry; with a journal it goes on where it was killed.
 
-    python ferry.py sensors.db "SELECT id, code FROM sensor" http://localhost:9200/sensors
+    python ferry.py DATABASE QUERY URL [JOURNAL]
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
 """
 Rows to an API one by one, with Requests.
 
-    python sequential.py sensors.db "SELECT id, code FROM sensor" http://localhost:9200/sensors
+    python sequential.py DATABASE QUERY URL
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
 """
 Rows to an API by workers that share a queue, with asyncio and aiohttp.
 
-    python workers.py sensors.db "SELECT id, code FROM sensor" http://localhost:9200/sensors
+    python workers.py DATABASE QUERY URL
 """
 
 import asyncio

@@ -190,7 +190,7 @@ class Outcomes:
         if unread.error and self._unread is not None:
             self._unread += 1
             if self._unread >= _UNREAD:
-                reason = f"{unread.reason}, and on each of the {self._unread} before it"
+                reason = f"{unread.reason}, and on each of the {self._unread - 1} before it"
                 error = TransferError(self._settling.message(reason, response), exit_code=2)
                 error.__cause__ = unread.error
                 self._on_stop(error)

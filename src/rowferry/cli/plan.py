@@ -84,11 +84,11 @@ def _summary(job: Job, plan: Plan) -> list[str]:
         lines.append(plan.problem)
     elif plan.rows is not None:
         requests = -(-plan.rows // size)
-        took = f"a connection took {plan.latency * 1000:.1f} ms"
+        took = f"{plan.latency * 1000:.1f} ms"
         seconds = seconds_at_least(job, requests, plan.latency)
         lines.append(
             f"{requests:,} requests, {api.limits.workers} at a time: {seconds:,.1f} s at least, "
-            f"if each takes as long ({took})"
+            f"if each takes as long as the connection did ({took})"
         )
     return [*lines, *plan.guarantees]
 
