@@ -16,6 +16,7 @@ RUN_ELSEWHERE = {
     ("python", None): "test_docs.py",
     ("toml", "job-files.md"): "test_docs_of_jobs.py",
     ("console", "quickstart.md"): "test_quickstart.py, with the rest of its page",
+    ("console", "story.md"): "test_story.py, which runs its programs",
     ("text", "story.md"): "test_story.py, which makes the page anew",
     ("console", "job-files.md"): "test_docs_of_jobs.py, what a mistake looks like",
 }
