@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -70,6 +72,33 @@ def test_the_page_has_all_programs():
     page = (ROOT / "docs" / "story.md").read_text(encoding="utf-8")
     for name in WAYS:
         assert f"<!-- {name}.py -->\n```python\n" in page
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_command_of_the_page_runs_with_the_database_of_the_quickstart(name, tmp_path):
+    quickstart = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (make,) = re.findall(r"```python\n(# make\.py\n.*?)```", quickstart, re.DOTALL)
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    page = (ROOT / "docs" / "story.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    _, query, command = re.findall(r"^\$ (.*)$", block, re.MULTILINE)
+    with FakeApi() as api:
+        command = command.replace("http://localhost:9200/sensors", api.url)
+        python, program = map(shlex.quote, (sys.executable, str(STORY / f"{name}.py")))
+        command = command.replace("python sequential.py", f"{python} {program}")
+        done = subprocess.run(
+            ["sh", "-c", f"{query}\n{command}"],
+            cwd=tmp_path,
+            env=environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, len(api.records)) == (0, 1000), done.stderr
+        assert all(record["description"] for record in api.records)
+    if name == "sequential":
+        assert done.stdout == block.splitlines(keepends=True)[-1]
 
 
 def test_the_page_and_its_pictures_are_those_of_the_figures_and_programs(report):
