@@ -49,8 +49,14 @@ class Job:
 
     @property
     def query(self) -> str:
-        """Select the rows."""
-        return f"select {COLUMNS} from item limit {self.rows}"
+        """
+        Select the rows; those with a key may be asked for again, and have to be the same then.
+
+        LIMIT without an order gives others each time: PostgreSQL begins to read a large table where
+        it read last.
+        """
+        which = f"where id <= {self.rows}" if self.key else f"limit {self.rows}"
+        return f"select {COLUMNS} from item {which}"
 
     @property
     def content_type(self) -> str:
