@@ -20,9 +20,9 @@ README = ROOT / "README.md"
 PUBLISHED = ROOT / "benchmarks" / "published.json"
 PEERS = {
     "Requests, one after another": "Requests, one by one",
-    "ETLHelper's recipe, 100 in flight": "asyncio and aiohttp, chunk by chunk",
+    "ETLHelper's recipe, 100 in flight": "asyncio and aiohttp, chunk by chunk, 100 in flight",
     "hand-written aiohttp, 64 in flight": "aiohttp, 64 workers by hand",
-    "rowferry, 64 in flight": "**rowferry**",
+    "rowferry, 64 in flight": "**rowferry**, 64 in flight",
 }
 """Those of the benchmark, and what README calls them; others are compared with the first."""
 
