@@ -7,6 +7,7 @@ Rows to an API chunk by chunk, with asyncio and aiohttp.
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
 from typing import Any
 
 import aiohttp
@@ -41,5 +42,5 @@ async def post(row: dict[str, Any], session: aiohttp.ClientSession, url: str) ->
 
 if __name__ == "__main__":
     _, file, query, url = sys.argv
-    with sqlite3.connect(file) as conn:
+    with closing(sqlite3.connect(file)) as conn:
         print(send(query, conn, url), "rows")

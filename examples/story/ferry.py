@@ -6,6 +6,7 @@ Rows to an API with rowferry; with a journal it goes on where it was killed.
 
 import sqlite3
 import sys
+from contextlib import closing
 
 import rowferry as etl
 
@@ -19,5 +20,5 @@ def send(
 
 if __name__ == "__main__":
     _, file, query, url, *journal = sys.argv
-    with sqlite3.connect(file) as conn:
+    with closing(sqlite3.connect(file)) as conn:
         print(send(query, conn, url, *map(etl.Journal, journal)))

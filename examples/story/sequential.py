@@ -6,6 +6,7 @@ Rows to an API one by one, with Requests.
 
 import sqlite3
 import sys
+from contextlib import closing
 
 import requests
 
@@ -25,5 +26,5 @@ def send(query: str, conn: sqlite3.Connection, url: str) -> int:
 
 if __name__ == "__main__":
     _, file, query, url = sys.argv
-    with sqlite3.connect(file) as conn:
+    with closing(sqlite3.connect(file)) as conn:
         print(send(query, conn, url), "rows")

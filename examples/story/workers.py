@@ -7,6 +7,7 @@ Rows to an API by workers that share a queue, with asyncio and aiohttp.
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -48,5 +49,5 @@ async def work(queue: Queue, session: aiohttp.ClientSession, url: str) -> int:
 
 if __name__ == "__main__":
     _, file, query, url = sys.argv
-    with sqlite3.connect(file) as conn:
+    with closing(sqlite3.connect(file)) as conn:
         print(send(query, conn, url), "rows")
