@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import closing
 from urllib.error import HTTPError
 
 import pytest
@@ -203,7 +204,7 @@ def test_a_job_of_deletes_that_was_killed_goes_on(tmp_path):
     job = recipe("delete_what_is_gone")
     database = f"sqlite:///{tmp_path / 'things.db'}"
     behaviour = KillingApi(at=150, then=lambda request: 200 if request.method == "HEAD" else 404)
-    with FakeApi(behaviour) as api, etl.connect(database) as conn:
+    with FakeApi(behaviour) as api, closing(etl.connect(database)) as conn:
         conn.executescript("CREATE TABLE thing (id); CREATE TABLE tombstone (seq, id)")
         rows = [(number, f"t{number}") for number in range(1, 301)]
         etl.executemany("INSERT INTO tombstone VALUES (?, ?)", conn, rows)

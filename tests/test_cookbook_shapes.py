@@ -244,7 +244,7 @@ def test_an_order_arrives_whole_however_the_job_was_killed(call, tmp_path):
     job = recipe("parent_with_children")
     database = f"sqlite:///{tmp_path / 'orders.db'}"
     behaviour = KillingApi(at=ORDERS // 2)
-    with FakeApi(behaviour) as api, etl.connect(database) as conn:
+    with FakeApi(behaviour) as api, closing(etl.connect(database)) as conn:
         with_orders(conn, MANY, LINES, mark="?")
         call = call.format(url=api.url, journal=str(tmp_path / "journal"))
         run_until_killed(behaviour, "parent_with_children", database, call)
