@@ -7,10 +7,11 @@ Write the figures of README.md into it, from those that were published last.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from marked import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +41,7 @@ def main() -> None:
 
 def written(page: str, results: dict[str, Any]) -> str:
     """Give the text of README with the figures of *results*."""
-    block = "\n".join(["<!-- figures -->", *_table(results), "<!-- end -->"])
-    return re.sub(r"<!-- figures -->\n.*?<!-- end -->", lambda _: block, page, flags=re.DOTALL)
+    return filled(page, {"figures": "\n".join(_table(results))})
 
 
 def _table(results: dict[str, Any]) -> Iterator[str]:

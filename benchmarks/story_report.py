@@ -10,12 +10,12 @@ The figures and pictures are made of what `story.py` measured last, the programs
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 import story_pictures
+from marked import filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,11 +50,7 @@ def written(page: str, results: Results) -> str:
     parts = {"figures": "\n".join(figures(results))}
     for program in PROGRAMS.glob("*.py"):
         parts[program.name] = f"```python\n{program.read_text(encoding='utf-8')}```"
-
-    def part(place: re.Match[str]) -> str:
-        return f"<!-- {place[1]} -->\n{parts[place[1]]}\n<!-- end -->"
-
-    return re.sub(r"<!-- (\S+) -->\n.*?<!-- end -->", part, page, flags=re.DOTALL)
+    return filled(page, parts)
 
 
 def pictures(results: Results) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from rowferry import connections, transactions
 from rowferry.databases import Reading, recognise
-from rowferry.databases.contract import written_of
+from rowferry.databases.contract import is_mistake, written_of
 from rowferry.db_params import connect
 from rowferry.exceptions import ConfigError, ConnectError, RowferryError, SourceError
 from rowferry.logs import logger
@@ -21,7 +21,7 @@ from rowferry.row_factories import (
     column_names,
     dict_row_factory,
 )
-from rowferry.sql import error_text, is_mistake
+from rowferry.sql import error_text
 from rowferry.written_rows import WrittenRows
 
 if TYPE_CHECKING:
@@ -391,7 +391,7 @@ class Reader:
         except Exception as another:  # noqa: BLE001 - it must not hide the first one
             error.add_note(f"and its transaction could not be rolled back: {another}")
         failed = SourceError(text)
-        if is_mistake(error):
+        if is_mistake(self._database, error):
             failed.exit_code = ConfigError.exit_code  # to start the same again cannot help
         raise failed from error
 

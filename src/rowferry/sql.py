@@ -239,19 +239,6 @@ def error_text(sql: str, paramstyle: str, error: BaseException, advice: str = ""
     return f"{text}\n{advice}\n" if advice else text
 
 
-def is_mistake(error: BaseException) -> bool:
-    """
-    Tell whether a driver's error says that the statement is wrong, and will be the next time.
-
-    Source: PEP 249, which has ProgrammingError for it; sqlite3 has an OperationalError with
-    SQLITE_ERROR, and oracledb a DatabaseError with one of ORA-00900 to ORA-00999.
-    """
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    sqlite_name = getattr(error, "sqlite_errorname", "")
-    oracle = str(error).startswith("ORA-009")
-    return "ProgrammingError" in kinds or sqlite_name == "SQLITE_ERROR" or oracle
-
-
 def quoted_words(words: Iterable[object]) -> str:
     """Give *words* for people: `'a', 'b'`."""
     return ", ".join(repr(word) for word in words)

@@ -155,6 +155,21 @@ def written_of(rows: OpenRows) -> Written | None:
     return getattr(rows, "written", None)
 
 
+def is_mistake(database: Database, error: BaseException) -> bool:
+    """
+    Tell whether a driver's error says that the statement is wrong, and will be the next time.
+
+    A database may have a method of this name; it is no duty, but for those whose drivers do not
+    raise ProgrammingError for it.
+
+    Source: PEP 249.
+    """
+    own = getattr(database, "is_mistake", None)
+    if own is not None:
+        return bool(own(error))
+    return any(kind.__name__ == "ProgrammingError" for kind in type(error).__mro__)
+
+
 class RowsRefusedError(Exception):
     """
     Some of the rows were refused, and all others written: what a `Writer` may raise.

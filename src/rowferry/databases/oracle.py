@@ -279,6 +279,10 @@ class Oracle:
             advice.insert(0, f"the error is at position {position} of the statement, from 0")
         return "\n".join(advice)
 
+    def is_mistake(self, error: BaseException) -> bool:
+        """Tell whether a statement is wrong (ORA-00900 to ORA-00999): that is a DatabaseError."""
+        return (_code_of(error) or "").startswith("ORA-009")
+
 
 def _host(params: Mapping[str, Any]) -> str:
     host = str(params["host"])

@@ -215,6 +215,11 @@ class SQLite:
         del error
         return ""
 
+    def is_mistake(self, error: BaseException) -> bool:
+        """Tell whether a statement is wrong: sqlite3 raises OperationalError for it."""
+        wrong = getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
+        return wrong or type(error).__name__ == "ProgrammingError"
+
 
 class _Rows:
     """The rows of a cursor of sqlite3, which reads ahead by one row only."""
