@@ -46,6 +46,7 @@ BY_SYMBOL = (
 )
 
 BY_FILE = (
+    (re.compile(r"rowferry/(json_columns|written_rows|databases/postgresql_written)"), ENCODE),
     (
         re.compile(
             r"/psycopg/|rowferry/(databases/|reader|sources|row_source|ordered|extract|sql\.)"

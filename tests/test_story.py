@@ -133,6 +133,27 @@ def test_all_rows_arrive_once(name, database):
         assert (api.most_in_flight == 1) == (name == "sequential")
 
 
+PEERS = sorted((ROOT / "benchmarks" / "peers").glob("story_*.py"))
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.stem)
+def test_what_is_measured_are_the_programs_of_the_page(peer, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "items.db")) as conn, conn:
+        conn.execute("CREATE TABLE item (id, code, description, price, updated, active)")
+        conn.executemany("INSERT INTO item (id) VALUES (?)", [(number,) for number in range(40)])
+    with FakeApi() as api:
+        options = {"dsn": tmp_path / "items.db", "url": api.url, "rows": 30}
+        done = subprocess.run(
+            [sys.executable, peer, *(f"--{name}={value}" for name, value in options.items())],
+            env=environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert json.loads(done.stdout)["rows"] == len(api.records) == 30
+
+
 def first_row_hangs(request):
     return None if request.json()["id"] == 1 and request.attempt == 1 else 201
 

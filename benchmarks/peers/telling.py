@@ -11,7 +11,9 @@ from typing import Any
 
 from measure import COLUMNS, job, measure
 
-sys.path.append(str(Path(__file__).parents[2] / "examples" / "story"))
+sys.path.insert(
+    0, str(Path(__file__).parents[2] / "examples" / "story")
+)  # before peers of the name
 
 
 def tell(name: str, *more: Any) -> None:
