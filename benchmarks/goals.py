@@ -165,7 +165,7 @@ GOALS = (
     Goal(
         "S3: rows/s, to the hand-written pipeline's",
         lambda of: of.rate("S3", OURS) / of.rate("S3", PIPELINE),
-        1.1,
+        1.25,
         at_least=True,
         form="{:.2f} x",
     ),
