@@ -58,9 +58,8 @@ def test_a_page_whose_answer_lacks_items_is_sent_again_and_counted(sensors, tmp_
 def test_the_recipe_for_pages_runs(run):  # noqa: F811
     printed = run("paging_api_with_207")
     assert printed[0].startswith("998 delivered, 2 dead")
-    assert printed[1:] == [
-        "Taken once: 998",
-        "Sent again: 142",
+    assert printed[1:3] == ["Taken once: 998", "Sent again: 142"]
+    assert sorted(printed[3:]) == [  # they are in the order of their answers
         "  dead: 400, 422: -400 is no depth",
         "  dead: 800, 422: -800 is no depth",
     ]
@@ -128,7 +127,7 @@ def test_a_put_at_a_wrong_url_makes_no_dead_letters_of_a_table(sqlite, tmp_path)
 def test_the_recipe_for_put_runs(run):  # noqa: F811
     printed = run("put_by_id")
     assert printed[0].startswith("1 delivered, 3 dead")
-    assert printed[1:] == [
+    assert sorted(printed[1:3]) + printed[3:] == [  # letters are in the order of their answers
         '  look at b: 412, it is "v8" now',
         "  look at d: 409, the thing is locked",
         '  the API has a%2F1: anchor, "v2"',
